@@ -1,0 +1,19 @@
+// konv._core: registers what the bind_*.cpp files define.
+#include <pybind11/pybind11.h>
+
+#include "cpu/isa.hpp"
+
+namespace konv::bindings {
+void bind_conv2d(pybind11::module_& module);
+void bind_runtime(pybind11::module_& module);
+}  // namespace konv::bindings
+
+PYBIND11_MODULE(_core, module) {
+  try {
+    konv::cpu::choose_isa_at_import();
+  } catch (const std::runtime_error& error) {
+    throw pybind11::import_error(error.what());
+  }
+  konv::bindings::bind_conv2d(module);
+  konv::bindings::bind_runtime(module);
+}

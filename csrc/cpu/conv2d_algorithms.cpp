@@ -1,0 +1,115 @@
+// The ordered table of convolution algorithms, preferred first, the reference last; see conv2d.hpp.
+#include "cpu/conv2d_algorithms.hpp"
+
+#include <cstdlib>
+
+namespace konv::cpu {
+namespace {
+
+bool any_shape(const Conv2dShape&) { return true; }
+
+// Depthwise has no reduction over channels, so the outer-product tile would waste all lanes but one.
+bool one_filter_a_channel(const Conv2dShape& shape) { return shape.is_depthwise() && shape.K == shape.C; }
+
+// The gradient of x would fill the lanes of the tile with few channels.
+bool few_channels(const Conv2dShape& shape) { return shape.group_channels() < 16; }
+
+template <class T>
+struct Row {
+  Algorithm algorithm;
+  bool (*can_do)(const Conv2dShape&);
+  Conv2dPasses<T> passes;
+};
+
+template <class T>
+constexpr Row<T> kTable[] = {
+    {Algorithm::kDirect,
+     one_filter_a_channel,
+     {depthwise_forward<T>, depthwise_input_gradient<T>, depthwise_kernel_gradient<T>}},
+    {Algorithm::kDirect,
+     few_channels,
+     {direct_forward<T>, few_channels_input_gradient<T>, direct_kernel_gradient<T>}},
+    {Algorithm::kDirect, any_shape, {direct_forward<T>, direct_input_gradient<T>, direct_kernel_gradient<T>}},
+    {Algorithm::kReference,
+     any_shape,
+     {reference_forward<T>, reference_input_gradient<T>, reference_kernel_gradient<T>}},
+};
+
+struct Name {
+  const char* text;
+  Algorithm algorithm;
+};
+constexpr Name kNames[] = {{"auto", Algorithm::kAuto},
+                           {"direct", Algorithm::kDirect},
+                           {"winograd", Algorithm::kWinograd},
+                           {"reference", Algorithm::kReference}};
+
+Algorithm parse(const char* op, const char* where, const std::string& text) {
+  for (const Name& name : kNames)
+    if (text == name.text) return name.algorithm;
+  fail(op, where, " must be 'auto', 'direct', 'winograd' or 'reference', received '", text, "'");
+}
+
+const char* name_of(Algorithm algorithm) {
+  for (const Name& name : kNames)
+    if (algorithm == name.algorithm) return name.text;
+  return "";
+}
+
+template <class T>
+const Conv2dPasses<T>& plan(const char* op, const Conv2dShape& shape, AlgorithmChoice choice) {
+  const auto first_of = [&](Algorithm wanted) -> const Row<T>* {
+    for (const Row<T>& row : kTable<T>)
+      if ((wanted == Algorithm::kAuto || wanted == row.algorithm) && row.can_do(shape)) return &row;
+    return nullptr;
+  };
+  const Row<T>* row = first_of(choice.algorithm);
+  if (!row && choice.may_fall_back) row = first_of(Algorithm::kAuto);
+  if (row) return row->passes;
+  std::string able;
+  for (const Name& name : kNames)
+    if (first_of(name.algorithm)) able += (able.empty() ? "'" : ", '") + std::string(name.text) + "'";
+  fail(op, "algorithm '", name_of(choice.algorithm), "' can't do this shape, expected one of ", able,
+       " (x: ", tuple_text(shape.x_dims()), ", kernel: ", tuple_text(shape.kernel_dims()),
+       ", groups=", shape.groups, ")");
+}
+
+}  // namespace
+
+AlgorithmChoice choose_algorithm(const char* op, const std::string& name) {
+  const Algorithm algorithm = parse(op, "algorithm", name);
+  if (algorithm != Algorithm::kAuto) return {algorithm, false};
+  const char* steered = std::getenv("KONV_ALGORITHM");
+  if (!steered || !*steered) return {Algorithm::kAuto, true};
+  return {parse(op, "the environment variable KONV_ALGORITHM", steered), true};
+}
+
+template <class T>
+Buffer conv2d_forward(const char* op, const Conv2dShape& shape, const T* x, const T* kernel, const T* bias,
+                      bool relu, AlgorithmChoice choice) {
+  return plan<T>(op, shape, choice).forward(op, shape, x, kernel, bias, relu);
+}
+
+template <class T>
+Buffer conv2d_input_gradient(const char* op, const Conv2dShape& shape, const T* grad, const T* kernel,
+                             const T* bias, AlgorithmChoice choice) {
+  return plan<T>(op, shape, choice).input_gradient(op, shape, grad, kernel, bias);
+}
+
+template <class T>
+Buffer conv2d_kernel_gradient(const char* op, const Conv2dShape& shape, const T* x, const T* grad,
+                              AlgorithmChoice choice) {
+  return plan<T>(op, shape, choice).kernel_gradient(op, shape, x, grad);
+}
+
+#define KONV_INSTANTIATE(T)                                                                                     \
+  template Buffer conv2d_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool,        \
+                                    AlgorithmChoice);                                                           \
+  template Buffer conv2d_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, const T*,       \
+                                           AlgorithmChoice);                                                    \
+  template Buffer conv2d_kernel_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, AlgorithmChoice);
+KONV_INSTANTIATE(float)
+KONV_INSTANTIATE(double)
+#undef KONV_INSTANTIATE
+
+}  // namespace konv::cpu

@@ -1,0 +1,209 @@
+// Direct convolution, forward and gradient of x: the outer-product tile over zero-padded slabs.
+//
+// A task is a block of about kBlockPixels output pixels of one image and group. For each block of channels it copies
+// what the pixels read into a slab, then runs the tile over all filters; the partial sums of the blocks of channels
+// meet in the result. Every output is summed by one thread in an order that only the shape determines.
+#include <algorithm>
+
+#include "cpu/carver.hpp"
+#include "cpu/conv2d_algorithms.hpp"
+#include "cpu/conv2d_problem.hpp"
+#include "cpu/isa.hpp"
+#include "cpu/result.hpp"
+#include "cpu/threads.hpp"
+
+namespace konv::cpu {
+namespace {
+
+constexpr int64_t kBlockPixels = 112;          // eight tiles of 14 rows
+constexpr int64_t kChannels = 128;             // of a slab: with its kernel block it stays in L2
+constexpr int64_t kPointwiseChannels = 512;    // a 1x1 slab has no halo
+constexpr int64_t kTasksPerThread = 4;         // enough to balance the load
+
+// All pixels of all images become one row of one image.
+ConvProblem flat_if_pointwise(ConvProblem p) {
+  if (!is_pointwise(p.h, p.w)) return p;
+  p.w.in = p.w.out = p.images * p.h.out * p.w.out;
+  p.h.in = p.h.out = 1;
+  p.images = p.w.out > 0 ? 1 : 0;
+  return p;
+}
+
+template <class T>
+struct DirectScratch {
+  T* packed;  // [group][channel block][filter block][tap][channel][B]
+  T* slab;    // the rest is one a thread
+  int64_t* pixel;
+  int64_t* out;
+  BlockTables tables;
+};
+
+template <class T>
+class DirectRun {
+ public:
+  explicit DirectRun(const ConvProblem& problem)
+      : problem_(flat_if_pointwise(problem)),
+        kernels_(*kernels<T>().conv2d_direct),
+        tile_(kernels_.tile_for(problem.filters)),
+        plan_(make_slab_plan(problem_.h, problem_.w, problem.channels, true, kBlockPixels,
+                             problem.h.taps * problem.w.taps == 1 ? kPointwiseChannels : kChannels, kernels_.lanes,
+                             sizeof(T))),
+        taps_(plan_.tap_offsets()),
+        filter_blocks_(parts(problem.filters, tile_.block_filters)),
+        channel_blocks_(parts(problem.channels, plan_.channels)),
+        threads_(threads_for(kMaxThreads, problem_.operations())) {
+    for (int64_t r = 0; r < problem.h.taps; ++r)
+      for (int64_t s = 0; s < problem.w.taps; ++s)
+        kernel_taps_.push_back((problem.h.first_tap + r * problem.h.tap_stride) * problem.kernel_row +
+                               (problem.w.first_tap + s * problem.w.tap_stride) * problem.kernel_column);
+  }
+
+  int64_t scratch_bytes() const {
+    Carver shared;
+    carve_shared(shared);
+    Carver one;
+    carve_thread(one);
+    return shared.bytes() + threads_ * one.bytes();
+  }
+
+  // Every output of the problem is written; bias may be null.
+  void run(const T* x, const T* kernel, const T* bias, bool relu, T* y, void* scratch) const {
+    Carver shared(scratch);
+    T* packed = carve_shared(shared);
+    const int64_t pack_tasks = problem_.groups * channel_blocks_ * filter_blocks_;
+    parallel_for(std::min<int64_t>(threads_, pack_tasks), pack_tasks,
+                 [&](int64_t task, int) { pack_kernel_block(kernel, packed, task); });
+
+    Carver one;
+    carve_thread(one);
+    const int64_t blocks = plan_.block_rows * plan_.block_columns;
+    const int64_t base_tasks = problem_.images * blocks * problem_.groups;
+    const int64_t splits = std::clamp<int64_t>(parts(threads_ * kTasksPerThread, std::max<int64_t>(1, base_tasks)), 1,
+                                               filter_blocks_);
+    parallel_for(threads_, base_tasks * splits, [&](int64_t task, int thread) {
+      Carver own(static_cast<char*>(scratch) + shared.bytes() + thread * one.bytes());
+      DirectScratch<T> s = carve_thread(own);
+      s.packed = packed;
+      const int64_t split = task % splits, group = task / splits % problem_.groups;
+      const int64_t block = task / splits / problem_.groups % blocks, image = task / splits / problem_.groups / blocks;
+      run_block(x, bias, relu, y, s, image, block, group, filter_blocks_ * split / splits,
+                filter_blocks_ * (split + 1) / splits);
+    });
+  }
+
+ private:
+  int64_t taps() const { return static_cast<int64_t>(kernel_taps_.size()); }
+  int64_t group_size() const { return taps() * problem_.channels * filter_blocks_ * tile_.block_filters; }
+  int64_t packed_offset(int64_t group, int64_t first_channel) const {
+    return group * group_size() + first_channel * taps() * filter_blocks_ * tile_.block_filters;
+  }
+
+  T* carve_shared(Carver& carver) const { return carver.take<T>(problem_.groups * group_size()); }
+
+  DirectScratch<T> carve_thread(Carver& carver) const {
+    DirectScratch<T> s{};
+    s.slab = carver.take<T>(plan_.elements());
+    s.pixel = carver.take<int64_t>(plan_.pixels());
+    s.out = carver.take<int64_t>(plan_.pixels());
+    s.tables.row_index = carver.take<int64_t>(plan_.slab_h.positions);
+    s.tables.runs = carver.take<ColumnRun>(plan_.slab_w.positions);
+    return s;
+  }
+
+  void pack_kernel_block(const T* kernel, T* packed, int64_t task) const {
+    const int64_t block = task % filter_blocks_, channel_block = task / filter_blocks_ % channel_blocks_,
+                  group = task / filter_blocks_ / channel_blocks_;
+    const int64_t first_channel = channel_block * plan_.channels, first_filter = block * tile_.block_filters;
+    const int64_t channels = std::min(plan_.channels, problem_.channels - first_channel);
+    PanelSource<T> source{};
+    source.source = kernel + group * problem_.kernel_group + first_channel * problem_.kernel_channel +
+                    first_filter * problem_.kernel_filter;
+    source.run_offset = kernel_taps_.data();
+    source.runs = taps();
+    source.elements = channels;
+    source.lanes = std::min<int64_t>(tile_.block_filters, problem_.filters - first_filter);
+    source.element_stride = problem_.kernel_channel;
+    source.lane_stride = problem_.kernel_filter;
+    source.panel =
+        packed + packed_offset(group, first_channel) + block * taps() * channels * tile_.block_filters;
+    tile_.pack_panel(source);
+  }
+
+  void run_block(const T* x, const T* bias, bool relu, T* y, DirectScratch<T>& s, int64_t image, int64_t block,
+                 int64_t group, int64_t first_filter_block, int64_t last_filter_block) const {
+    fill_block_tables(plan_, block, s.tables);
+    const TapAxis &h = problem_.h, &w = problem_.w;
+    int64_t pixels = 0;
+    for (int64_t i = 0; i < s.tables.rows; ++i)
+      for (int64_t j = 0; j < s.tables.columns; ++j, ++pixels) {
+        s.pixel[pixels] =
+            (i * plan_.slab_h.out_pitch * plan_.slab_w.positions + j * plan_.slab_w.out_pitch) * plan_.pitch;
+        s.out[pixels] = (h.out_offset + (s.tables.first_row + i) * h.out_stride) * problem_.y_row +
+                        (w.out_offset + (s.tables.first_column + j) * w.out_stride) * problem_.y_column;
+      }
+    for (int64_t first = 0; first < problem_.channels; first += plan_.channels) {
+      const int64_t channels = std::min(plan_.channels, problem_.channels - first);
+      SlabSource<T> source{};
+      source.x = x + image * problem_.x_image + group * problem_.channels + first;
+      source.row_stride = problem_.x_row;
+      source.column_stride = problem_.x_column;
+      source.row_index = s.tables.row_index;
+      source.rows = plan_.slab_h.positions;
+      source.runs = s.tables.runs;
+      source.run_count = s.tables.run_count;
+      source.positions = plan_.slab_w.positions;
+      source.channels = channels;
+      source.pitch = plan_.pitch;
+      source.slab = s.slab;
+      kernels_.pack_slab(source);
+
+      DirectBlock<T> b{};
+      b.slab = s.slab;
+      b.pixel = s.pixel;
+      b.out = s.out;
+      b.pixels = pixels;
+      b.tap = taps_.data();
+      b.taps = plan_.taps;
+      b.length = plan_.merged ? plan_.length : channels;
+      b.packed = s.packed + packed_offset(group, first);
+      b.first_block = first_filter_block;
+      b.last_block = last_filter_block;
+      b.filters = problem_.filters;
+      b.y = y + image * problem_.y_image + group * problem_.filters;
+      b.accumulate = first > 0;
+      b.finish = first + channels == problem_.channels;
+      b.bias = bias ? bias + group * problem_.filters : nullptr;
+      b.relu = relu;
+      tile_.forward(b);
+    }
+  }
+
+  ConvProblem problem_;
+  const Conv2dDirectKernels<T>& kernels_;
+  const Conv2dDirectTile<T>& tile_;
+  SlabPlan plan_;
+  std::vector<int64_t> taps_, kernel_taps_;
+  int64_t filter_blocks_, channel_blocks_;
+  int threads_;
+};
+
+}  // namespace
+
+template <class T>
+Buffer direct_forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel, const T* bias, bool relu) {
+  return run_forward<DirectRun<T>>(op, s, x, kernel, bias, relu);
+}
+
+template <class T>
+Buffer direct_input_gradient(const char* op, const Conv2dShape& s, const T* grad, const T* kernel, const T* bias) {
+  return run_input_gradient<DirectRun<T>>(op, s, grad, kernel, bias);
+}
+
+#define KONV_INSTANTIATE(T)                                                                                  \
+  template Buffer direct_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool);    \
+  template Buffer direct_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, const T*);
+KONV_INSTANTIATE(float)
+KONV_INSTANTIATE(double)
+#undef KONV_INSTANTIATE
+
+}  // namespace konv::cpu

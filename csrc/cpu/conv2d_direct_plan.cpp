@@ -1,0 +1,133 @@
+// Geometry of the direct algorithm; see conv2d_direct_plan.hpp.
+#include "cpu/conv2d_direct_plan.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace konv::cpu {
+namespace {
+
+// Largest slab: half of a 1 MiB L2, the other half is for the packed kernel.
+constexpr int64_t kSlabBytes = 512 << 10;
+constexpr int64_t kFewChannels = 16;  // below, a tap is too short to be an axis of its own
+constexpr int64_t kLeastChannels = 16;
+
+bool meets_input(const TapAxis& axis, int64_t tap) {
+  const int64_t lowest = axis.origin + tap * axis.step;
+  return lowest < axis.in && lowest + (axis.out - 1) * axis.stride >= 0;
+}
+
+TapAxis without_dead_taps(TapAxis axis) {
+  while (axis.taps > 0 && !meets_input(axis, axis.taps - 1)) --axis.taps;
+  while (axis.taps > 0 && !meets_input(axis, 0)) {
+    axis.origin += axis.step;
+    axis.first_tap += axis.tap_stride;
+    --axis.taps;
+  }
+  return axis;
+}
+
+}  // namespace
+
+TapAxis forward_taps(const WindowAxis& axis) {
+  return without_dead_taps(
+      {axis.size, axis.out, axis.stride, -axis.before, axis.window, axis.dilation, 0, 1, 0, 1});
+}
+
+TapAxis input_gradient_taps(const WindowAxis& axis, int64_t phase) {
+  // Position h = phase + stride * i is read by output p through tap r where p * stride = h + before - r * dilation.
+  // Such taps repeat every stride / gcd(stride, dilation).
+  const int64_t period = axis.stride / std::gcd(axis.stride, axis.dilation);
+  TapAxis taps{axis.out, WindowAxis::ceil_div(axis.size - phase, axis.stride), 1, 0, 0, 1, 0, 0, phase, axis.stride};
+  int64_t first = 0;
+  while (first < axis.window && first < period && (phase + axis.before - first * axis.dilation) % axis.stride != 0)
+    ++first;
+  if (first >= axis.window || first >= period) return taps;  // no tap reaches this phase
+  taps.taps = (axis.window - 1 - first) / period + 1;
+  // The last tap reads the smallest p: reverse the order, so that positions rise.
+  const int64_t last = first + (taps.taps - 1) * period;
+  taps.origin = (phase + axis.before - last * axis.dilation) / axis.stride;
+  taps.step = period * axis.dilation / axis.stride;
+  taps.first_tap = last;
+  taps.tap_stride = -period;
+  return without_dead_taps(taps);
+}
+
+int64_t SlabAxis::input_position(const TapAxis& axis, int64_t first, int64_t i) const {
+  const bool dense = out_pitch == axis.stride && tap_pitch == axis.step;
+  const int64_t offset = dense ? i : i / axis.taps * axis.stride + i % axis.taps * axis.step;
+  const int64_t position = first * axis.stride + axis.origin + offset;
+  return position >= 0 && position < axis.in ? position : -1;
+}
+
+SlabAxis make_slab_axis(const TapAxis& axis, int64_t block, bool adjacent_taps) {
+  if (axis.taps == 0) return {block, 0, 0, 0};
+  const int64_t dense = (block - 1) * axis.stride + (axis.taps - 1) * axis.step + 1;
+  const int64_t compact = block * axis.taps;
+  if (dense <= compact && !(adjacent_taps && axis.step != 1)) return {block, axis.stride, axis.step, dense};
+  return {block, axis.taps, 1, compact};
+}
+
+SlabPlan make_slab_plan(const TapAxis& h, const TapAxis& w, int64_t channels, bool may_merge, int64_t pixels,
+                        int64_t most_channels, int64_t padding, int64_t item_size) {
+  SlabPlan plan{};
+  plan.h = h;
+  plan.w = w;
+  plan.merged = may_merge && channels < kFewChannels;
+  // Rows up to half as wide again stay whole, wider ones are cut into equal parts.
+  plan.block_columns = w.out <= pixels + pixels / 2 ? 1 : parts(w.out, pixels);
+  const int64_t columns = parts(w.out, plan.block_columns);
+  plan.block_columns = parts(w.out, columns);
+  plan.block_rows = parts(h.out, std::min(h.out, parts(pixels, columns)));
+  const int64_t rows = parts(h.out, plan.block_rows);
+  plan.block_rows = parts(h.out, rows);
+  plan.slab_h = make_slab_axis(h, rows, false);
+  plan.slab_w = make_slab_axis(w, columns, plan.merged);
+  plan.channels = std::min(channels, most_channels);
+  const auto padded = [&](int64_t count) { return plan.merged ? count : count % 32 == 0 ? count + padding : count; };
+  const int64_t positions = plan.slab_h.positions * plan.slab_w.positions;
+  while (plan.channels > kLeastChannels && positions * padded(plan.channels) * item_size > kSlabBytes)
+    plan.channels = std::max(kLeastChannels, plan.channels / 2);
+  plan.pitch = padded(plan.channels);
+  plan.taps = plan.merged ? h.taps : h.taps * w.taps;
+  plan.length = plan.merged ? w.taps * channels : plan.channels;
+  if (w.taps == 0) plan.taps = 0;
+  return plan;
+}
+
+std::vector<int64_t> SlabPlan::tap_offsets() const {
+  std::vector<int64_t> offsets;
+  for (int64_t r = 0; r < h.taps; ++r)
+    for (int64_t s = 0; s < (merged ? std::min<int64_t>(1, w.taps) : w.taps); ++s)
+      offsets.push_back((r * slab_h.tap_pitch * slab_w.positions + s * slab_w.tap_pitch) * pitch);
+  return offsets;
+}
+
+void fill_block_tables(const SlabPlan& plan, int64_t block, BlockTables& tables) {
+  tables.first_row = block / plan.block_columns * plan.slab_h.block;
+  tables.first_column = block % plan.block_columns * plan.slab_w.block;
+  tables.rows = std::min(plan.slab_h.block, plan.h.out - tables.first_row);
+  tables.columns = std::min(plan.slab_w.block, plan.w.out - tables.first_column);
+  for (int64_t i = 0; i < plan.slab_h.positions; ++i)
+    tables.row_index[i] = plan.slab_h.input_position(plan.h, tables.first_row, i);
+  tables.run_count = 0;
+  for (int64_t i = 0; i < plan.slab_w.positions; ++i) {
+    const int64_t column = plan.slab_w.input_position(plan.w, tables.first_column, i);
+    ColumnRun* last = tables.run_count ? &tables.runs[tables.run_count - 1] : nullptr;
+    const bool continues =
+        last && (column < 0 ? last->column < 0 : last->column >= 0 && column == last->column + last->length);
+    if (continues)
+      ++last->length;
+    else
+      tables.runs[tables.run_count++] = {i, 1, column};
+  }
+}
+
+bool is_pointwise(const TapAxis& h, const TapAxis& w) {
+  const auto plain = [](const TapAxis& axis) {
+    return axis.taps == 1 && axis.stride == 1 && axis.origin == 0 && axis.in == axis.out && axis.out_stride == 1;
+  };
+  return plain(h) && plain(w);
+}
+
+}  // namespace konv::cpu

@@ -1,0 +1,69 @@
+// One or more tap problems (conv2d_direct_plan.hpp) that together make a forward pass or a gradient of x, and how an
+// algorithm runs them: it provides a class Run with
+//   explicit Run(const ConvProblem&); int64_t scratch_bytes() const;
+//   void run(const T* x, const T* kernel, const T* bias, bool relu, T* y, void* scratch) const;
+#pragma once
+
+#include <algorithm>
+
+#include "cpu/conv2d_direct_plan.hpp"
+#include "cpu/result.hpp"
+#include "cpu/threads.hpp"
+
+namespace konv::cpu {
+
+// Strides in elements; sizes of one group.
+struct ConvProblem {
+  TapAxis h, w;
+  int64_t images, groups, channels, filters;
+  int64_t x_image, x_row, x_column;
+  int64_t y_image, y_row, y_column;
+  int64_t kernel_row, kernel_column, kernel_channel, kernel_filter, kernel_group;
+
+  double operations() const {
+    return 2.0 * images * h.out * w.out * groups * filters * channels * std::max<int64_t>(1, h.taps * w.taps);
+  }
+};
+
+ConvProblem forward_problem(const Conv2dShape& shape);
+
+// The phases of the gradient of x that any tap reaches: x and y, channels and filters exchange their roles.
+std::vector<ConvProblem> input_gradient_problems(const Conv2dShape& shape);
+
+// What an output without any tap holds: the bias or zero.
+template <class T>
+void fill_rows(T* y, int64_t rows, int64_t columns, const T* bias) {
+  parallel_for(threads_for(rows, static_cast<double>(rows) * columns), rows, [&](int64_t row, int) {
+    for (int64_t c = 0; c < columns; ++c) y[row * columns + c] = bias ? bias[c] : T{0};
+  });
+}
+
+template <class Run, class T>
+Buffer run_forward(const char* op, const Conv2dShape& shape, const T* x, const T* kernel, const T* bias, bool relu) {
+  const Run run(forward_problem(shape));
+  const int64_t bytes = checked_bytes(op, "the result", shape.y_dims(), sizeof(T));
+  ResultAndScratch memory = allocate(op, bytes, run.scratch_bytes());
+  if (bytes > 0) run.run(x, kernel, bias, relu, memory.result.as<T>(), memory.scratch.data());
+  return std::move(memory.result);
+}
+
+template <class Run, class T>
+Buffer run_input_gradient(const char* op, const Conv2dShape& shape, const T* grad, const T* kernel, const T* bias) {
+  std::vector<Run> runs;
+  int64_t scratch_bytes = 0;
+  for (const ConvProblem& problem : input_gradient_problems(shape)) {
+    runs.emplace_back(problem);
+    scratch_bytes = std::max(scratch_bytes, runs.back().scratch_bytes());
+  }
+  const int64_t bytes = checked_bytes(op, "the result", shape.x_dims(), sizeof(T));
+  ResultAndScratch memory = allocate(op, bytes, scratch_bytes);
+  if (bytes == 0) return std::move(memory.result);
+  T* grad_x = memory.result.as<T>();
+  const int64_t phases = std::min(shape.h.stride, shape.h.size) * std::min(shape.w.stride, shape.w.size);
+  if (static_cast<int64_t>(runs.size()) < phases)
+    fill_rows(grad_x, shape.N * shape.h.size * shape.w.size, shape.C, bias);
+  for (const Run& run : runs) run.run(grad, kernel, bias, false, grad_x, memory.scratch.data());
+  return std::move(memory.result);
+}
+
+}  // namespace konv::cpu

@@ -1,0 +1,204 @@
+// Direct convolution: packing, the forward tile (also the gradient of x) and the gradient of the kernel.
+//
+// Contracts: conv2d_direct.hpp. The tile is the outer product of design: KONV_TILE_ROWS pixels (or channels) by
+// one or two vectors of filters, all accumulators in registers. Every output element has one accumulator that adds in
+// the order of taps and channels, so no result depends on where a tile begins.
+#include "cpu/kernels/conv2d_direct.hpp"
+
+#include <string.h>
+
+#include "cpu/kernels/simd.hpp"
+
+namespace konv::cpu::KONV_ISA {
+namespace {
+
+constexpr int kTileRows = KONV_TILE_ROWS;  // 14 with 32 registers, 6 with 16: rows * 2 accumulators and their operands
+
+// ---- packing ----
+
+template <class T>
+void zero_elements(T* to, int64_t count) {
+  memset(to, 0, count * sizeof(T));
+}
+
+template <class T>
+void pack_slab(const SlabSource<T>& s) {
+  for (int64_t row = 0; row < s.rows; ++row) {
+    T* slab_row = s.slab + row * s.positions * s.pitch;
+    if (s.row_index[row] < 0) {
+      zero_elements(slab_row, s.positions * s.pitch);
+      continue;
+    }
+    const T* x_row = s.x + s.row_index[row] * s.row_stride;
+    for (int64_t i = 0; i < s.run_count; ++i) {
+      const ColumnRun& run = s.runs[i];
+      T* to = slab_row + run.begin * s.pitch;
+      if (run.column < 0) {
+        zero_elements(to, run.length * s.pitch);
+        continue;
+      }
+      const T* from = x_row + run.column * s.column_stride;
+      if (s.pitch == s.column_stride) {
+        // The last pixel has `channels` elements: there may be no pitch behind it.
+        copy_elements(to, from, (run.length - 1) * s.pitch + s.channels);
+      } else {
+        for (int64_t j = 0; j < run.length; ++j, to += s.pitch, from += s.column_stride)
+          copy_elements(to, from, s.channels);
+      }
+    }
+  }
+}
+
+template <class T, int Vectors>
+void pack_panel(const PanelSource<T>& s) {
+  constexpr int B = Vectors * kLanes<T>;
+  for (int64_t run = 0; run < s.runs; ++run) {
+    const T* from = s.source + s.run_offset[run];
+    T* to = s.panel + run * s.elements * B;
+    if (s.lane_stride == 1) {
+      for (int64_t e = 0; e < s.elements; ++e, to += B, from += s.element_stride) {
+        copy_elements(to, from, s.lanes);
+        zero_elements(to + s.lanes, B - s.lanes);
+      }
+    } else {
+      if (s.lanes < B) zero_elements(to, s.elements * B);
+      for (int64_t lane = 0; lane < s.lanes; ++lane)
+        for (int64_t e = 0; e < s.elements; ++e)
+          to[e * B + lane] = from[e * s.element_stride + lane * s.lane_stride];
+    }
+  }
+}
+
+// ---- forward ----
+
+template <class T>
+KONV_INLINE void finish_vector(const DirectBlock<T>& b, T* y, Vector<T> sum, int64_t k, int64_t count) {
+  const bool whole = count >= kLanes<T>;
+  if (b.accumulate) sum = (whole ? load(y) : load_partial(y, count)) + sum;
+  if (b.finish) {
+    if (b.bias) sum += whole ? load(b.bias + k) : load_partial(b.bias + k, count);
+    if (b.relu) sum = relu<T>(sum);
+  }
+  if (whole)
+    store(y, sum);
+  else
+    store_partial(y, sum, count);
+}
+
+template <class T, int Vectors, int Rows>
+KONV_INLINE void forward_tile(const DirectBlock<T>& b, int64_t first_pixel, int64_t block) {
+  constexpr int B = Vectors * kLanes<T>;
+  Vector<T> acc[Rows][Vectors] = {};
+  const T* w = b.packed + block * b.taps * b.length * B;
+  for (int64_t t = 0; t < b.taps; ++t) {
+    const T* a[Rows];
+    for (int i = 0; i < Rows; ++i) a[i] = b.slab + b.pixel[first_pixel + i] + b.tap[t];
+    for (int64_t l = 0; l < b.length; ++l, w += B) {
+      Vector<T> wv[Vectors];
+#pragma GCC unroll 2
+      for (int j = 0; j < Vectors; ++j) wv[j] = load(w + j * kLanes<T>);
+#pragma GCC unroll 16
+      for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+        for (int j = 0; j < Vectors; ++j) acc[i][j] += a[i][l] * wv[j];
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < Vectors; ++j) {
+      const int64_t k = block * B + j * kLanes<T>;  // [0, filters + B)
+      if (k < b.filters)
+        finish_vector(b, b.y + b.out[first_pixel + i] + k, acc[i][j], k, b.filters - k);
+    }
+}
+
+template <class T, int Vectors>
+struct ForwardTile {
+  const DirectBlock<T>& block;
+  int64_t first_pixel, filter_block;
+  template <int Rows>
+  void run() const {
+    forward_tile<T, Vectors, Rows>(block, first_pixel, filter_block);
+  }
+};
+
+template <class T, int Vectors>
+void forward(const DirectBlock<T>& b) {
+  const int64_t tiles = (b.pixels + kTileRows - 1) / kTileRows;  // of equal height, give or take one
+  for (int64_t block = b.first_block; block < b.last_block; ++block)
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t begin = b.pixels * tile / tiles, end = b.pixels * (tile + 1) / tiles;
+      with_rows<kTileRows>(end - begin, ForwardTile<T, Vectors>{b, begin, block});
+    }
+}
+
+// ---- gradient of the kernel ----
+
+template <class T, int Vectors, int Rows>
+KONV_INLINE void kernel_gradient_tile(const KernelGradientBlock<T>& b, const T* slab, const T* grad, T* sums) {
+  constexpr int B = Vectors * kLanes<T>;
+  Vector<T> acc[Rows][Vectors] = {};
+  for (int64_t r = 0; r < b.run_count; ++r) {
+    const T* a = slab + b.runs[r].slab_offset;
+    const T* g = grad + b.runs[r].grad_row * B;
+    for (int64_t p = 0; p < b.runs[r].pixels; ++p, a += b.pixel_stride, g += B) {
+      Vector<T> gv[Vectors];
+#pragma GCC unroll 2
+      for (int j = 0; j < Vectors; ++j) gv[j] = load(g + j * kLanes<T>);
+#pragma GCC unroll 16
+      for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+        for (int j = 0; j < Vectors; ++j) acc[i][j] += a[i] * gv[j];
+    }
+  }
+  const int64_t columns = b.blocks * B;
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < Vectors; ++j) {
+      T* sum = sums + i * columns + j * kLanes<T>;
+      store(sum, b.accumulate ? load(sum) + acc[i][j] : acc[i][j]);
+    }
+}
+
+template <class T, int Vectors>
+struct KernelGradientTile {
+  const KernelGradientBlock<T>& block;
+  const T* slab;
+  const T* grad;
+  T* sums;
+  template <int Rows>
+  void run() const {
+    kernel_gradient_tile<T, Vectors, Rows>(block, slab, grad, sums);
+  }
+};
+
+template <class T, int Vectors>
+void kernel_gradient(const KernelGradientBlock<T>& b) {
+  constexpr int B = Vectors * kLanes<T>;
+  const int64_t tiles = (b.length + kTileRows - 1) / kTileRows;
+  const int64_t columns = b.blocks * B;
+  for (int64_t block = 0; block < b.blocks; ++block)
+    for (int64_t t = 0; t < b.taps; ++t)
+      for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t begin = b.length * tile / tiles, end = b.length * (tile + 1) / tiles;
+        with_rows<kTileRows>(end - begin,
+                             KernelGradientTile<T, Vectors>{b, b.slab + b.tap[t] + begin, b.grad + block * b.grad_rows * B,
+                                                   b.sums + (t * b.length + begin) * columns + block * B});
+      }
+}
+
+template <class T, int Vectors>
+constexpr Conv2dDirectTile<T> kTile = {Vectors * kLanes<T>, pack_panel<T, Vectors>, forward<T, Vectors>,
+                                       kernel_gradient<T, Vectors>};
+
+template <class T>
+constexpr Conv2dDirectKernels<T> kKernels = {kLanes<T>, pack_slab<T>, kTile<T, 2>, kTile<T, 1>};
+
+}  // namespace
+
+extern const Conv2dDirectKernels<float> kConv2dDirectFloat32 = kKernels<float>;
+extern const Conv2dDirectKernels<double> kConv2dDirectFloat64 = kKernels<double>;
+
+}  // namespace konv::cpu::KONV_ISA

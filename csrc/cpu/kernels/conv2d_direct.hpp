@@ -1,0 +1,103 @@
+// Contracts of the direct convolution kernels: one outer-product tile over a zero-padded slab.
+//
+// A slab holds what a block of output pixels reads, padding included, so that a tap is one offset and nothing is
+// bounds-checked: slab[pixel[p] + tap[t] + l] is element l of tap t of pixel p. Nearly all time is spent in
+//   acc[i][j] += slab[pixel[p0 + i] + tap[t] + l] * packed[...][l][j]     i: pixels, j: filters
+// Pointers need the alignment of their element only. No buffer needs slack behind its last element.
+#pragma once
+
+#include <stdint.h>
+
+namespace konv::cpu {
+
+// `length` consecutive slab positions along the width: consecutive input columns, or padding (column -1).
+struct ColumnRun {
+  int64_t begin, length, column;
+};
+
+// Fills slab[row][position][channel]: rows from row_index (-1: padding), columns from runs that cover all positions.
+// Channels behind `channels`, up to `pitch`, stay as they are.
+template <class T>
+struct SlabSource {
+  const T* x;  // element (row 0, column 0, first channel) of the image
+  int64_t row_stride, column_stride;
+  const int64_t* row_index;
+  int64_t rows;
+  const ColumnRun* runs;
+  int64_t run_count;
+  int64_t positions;  // slab columns
+  int64_t channels, pitch;
+  T* slab;
+};
+
+// panel[run][element][lane] = source[run_offset[run] + element * element_stride + lane * lane_stride] for lane in
+// [0, lanes), the lanes behind them, up to block_filters, zero. Packs kernels (runs: taps, elements: channels,
+// lanes: filters) and, for the gradient of the kernel, gradients (runs: rows, elements: pixels, lanes: filters).
+template <class T>
+struct PanelSource {
+  const T* source;
+  const int64_t* run_offset;
+  int64_t runs, elements, lanes;
+  int64_t element_stride, lane_stride;
+  T* panel;
+};
+
+// y[out[p] + k] (+)= sum over taps t and l of slab[pixel[p] + tap[t] + l] * packed[k / B][t][l][k % B]
+// for k in [B * first_block, min(filters, B * last_block)), B = block_filters.
+template <class T>
+struct DirectBlock {
+  const T* slab;
+  const int64_t* pixel;
+  const int64_t* out;
+  int64_t pixels;
+  const int64_t* tap;
+  int64_t taps, length;
+  const T* packed;
+  int64_t first_block, last_block, filters;
+  T* y;
+  bool accumulate;  // add to y; else overwrite whatever it holds
+  bool finish;      // then add bias (if not null), then ReLU
+  const T* bias;
+  bool relu;
+};
+
+// `pixels` pixels of one output row: their first slab offset, and their first row in the packed gradient.
+struct PixelRun {
+  int64_t slab_offset, grad_row, pixels;
+};
+
+// sums[t][l][k] (+)= sum over pixels p of slab[pixel[p] + tap[t] + l] * grad[k / B][p][k % B]; sums has blocks * B columns.
+template <class T>
+struct KernelGradientBlock {
+  const T* slab;
+  const PixelRun* runs;
+  int64_t run_count;
+  int64_t pixel_stride;  // slab elements between neighbouring pixels of a run
+  const int64_t* tap;
+  int64_t taps, length;
+  const T* grad;  // [blocks][grad_rows][B]
+  int64_t grad_rows, blocks;
+  T* sums;
+  bool accumulate;
+};
+
+// The same kernels for one width of the tile; block_filters is B in the contracts.
+template <class T>
+struct Conv2dDirectTile {
+  int block_filters;
+  void (*pack_panel)(const PanelSource<T>&);
+  void (*forward)(const DirectBlock<T>&);
+  void (*kernel_gradient)(const KernelGradientBlock<T>&);
+};
+
+template <class T>
+struct Conv2dDirectKernels {
+  int lanes;
+  void (*pack_slab)(const SlabSource<T>&);
+  Conv2dDirectTile<T> wide, narrow;  // two vectors, one vector of filters
+
+  // The tile for `filters` filters: narrow where wide would leave its second vector empty.
+  const Conv2dDirectTile<T>& tile_for(int64_t filters) const { return filters <= lanes ? narrow : wide; }
+};
+
+}  // namespace konv::cpu

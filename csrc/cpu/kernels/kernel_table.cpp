@@ -1,0 +1,22 @@
+// The table of one ISA; compiled once per ISA like the kernels it collects.
+#include "cpu/kernels/kernel_table.hpp"
+
+#define KONV_STRING_OF(name) #name
+#define KONV_STRING(name) KONV_STRING_OF(name)
+
+namespace konv::cpu::KONV_ISA {
+
+extern const Conv2dDirectKernels<float> kConv2dDirectFloat32;
+extern const Conv2dDirectKernels<double> kConv2dDirectFloat64;
+extern const Conv2dDepthwiseKernels<float> kConv2dDepthwiseFloat32;
+extern const Conv2dDepthwiseKernels<double> kConv2dDepthwiseFloat64;
+extern const RowsKernels<float> kRowsFloat32;
+extern const RowsKernels<double> kRowsFloat64;
+
+extern const KernelTable kTable = {
+    KONV_STRING(KONV_ISA),
+    {&kConv2dDirectFloat32, &kConv2dDepthwiseFloat32, &kRowsFloat32},
+    {&kConv2dDirectFloat64, &kConv2dDepthwiseFloat64, &kRowsFloat64},
+};
+
+}  // namespace konv::cpu::KONV_ISA

@@ -1,0 +1,23 @@
+// What one ISA exports: a table of the kernels of every family, for both precisions.
+#pragma once
+
+#include "cpu/kernels/conv2d_depthwise.hpp"
+#include "cpu/kernels/conv2d_direct.hpp"
+#include "cpu/kernels/rows.hpp"
+
+namespace konv::cpu {
+
+template <class T>
+struct Kernels {
+  const Conv2dDirectKernels<T>* conv2d_direct;
+  const Conv2dDepthwiseKernels<T>* conv2d_depthwise;
+  const RowsKernels<T>* rows;
+};
+
+struct KernelTable {
+  const char* isa;
+  Kernels<float> float32;
+  Kernels<double> float64;
+};
+
+}  // namespace konv::cpu

@@ -1,0 +1,87 @@
+// Vectors of one ISA's width, through the compilers' vector extensions. Included by kernel files only.
+//
+// A kernel file is compiled once per ISA, so everything here and there has internal linkage: an inline function
+// shared by two ISAs would be merged by the linker into one of them and crash CPUs that lack it. For the same
+// reason kernel files include no C++ library headers. CMake defines KONV_ISA (avx512, avx2, baseline, neon),
+// KONV_VECTOR_BYTES and KONV_TILE_ROWS.
+#pragma once
+
+#include <stdint.h>
+
+#define KONV_INLINE static inline __attribute__((always_inline))
+
+namespace konv::cpu::KONV_ISA {
+namespace {
+
+// Elements need their own alignment only, and alias their scalars.
+template <class T>
+struct VectorOf;
+template <>
+struct VectorOf<float> {
+  typedef float Type __attribute__((vector_size(KONV_VECTOR_BYTES), aligned(4), may_alias));
+};
+template <>
+struct VectorOf<double> {
+  typedef double Type __attribute__((vector_size(KONV_VECTOR_BYTES), aligned(8), may_alias));
+};
+template <class T>
+using Vector = typename VectorOf<T>::Type;
+
+template <class T>
+constexpr int kLanes = KONV_VECTOR_BYTES / static_cast<int>(sizeof(T));
+
+template <class T>
+KONV_INLINE Vector<T> load(const T* p) {
+  return *reinterpret_cast<const Vector<T>*>(p);
+}
+
+template <class T>
+KONV_INLINE void store(T* p, Vector<T> v) {
+  *reinterpret_cast<Vector<T>*>(p) = v;
+}
+
+// The first `count` lanes, 0 < count < kLanes<T>; the others are zero.
+template <class T>
+KONV_INLINE Vector<T> load_partial(const T* p, int64_t count) {
+  Vector<T> v{};
+  __builtin_memcpy(&v, p, count * sizeof(T));
+  return v;
+}
+
+template <class T>
+KONV_INLINE void store_partial(T* p, Vector<T> v, int64_t count) {
+  __builtin_memcpy(p, &v, count * sizeof(T));
+}
+
+// value in every lane; subtracting zero keeps the sign of -0.0, which adding it would not.
+template <class T>
+KONV_INLINE Vector<T> broadcast(T value) {
+  return value - Vector<T>{};
+}
+
+// max(v, +0.0) with NaN for NaN and +0.0 for -0.0.
+template <class T>
+KONV_INLINE Vector<T> relu(Vector<T> v) {
+  return v <= 0 ? Vector<T>{} : v;
+}
+
+template <class T>
+KONV_INLINE void copy_elements(T* to, const T* from, int64_t count) {
+  int64_t i = 0;
+  for (; i + kLanes<T> <= count; i += kLanes<T>) store(to + i, load(from + i));
+  for (; i < count; ++i) to[i] = from[i];
+}
+
+KONV_INLINE int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Calls body.template run<rows>() for 1 <= rows <= Most, so that a tile's height is a constant.
+template <int Most, class Body>
+KONV_INLINE void with_rows(int64_t rows, const Body& body) {
+  if constexpr (Most > 1) {
+    if (rows < Most) return with_rows<Most - 1>(rows, body);
+  }
+  body.template run<Most>();
+}
+
+}  // namespace
+}  // namespace konv::cpu::KONV_ISA

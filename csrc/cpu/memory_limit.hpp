@@ -1,0 +1,18 @@
+// How much memory this process may still take: the machine's available memory and every cgroup limit above it.
+#pragma once
+
+#include <cstdint>
+
+namespace konv::cpu {
+
+// Bytes; a large value where the system doesn't tell.
+int64_t available_memory();
+
+// Bytes of memory of the machine or of the smallest cgroup limit.
+int64_t total_memory();
+
+// Throws OutOfMemory, naming the op, if `bytes` (result and scratch together) can't be had.
+// Small requests aren't looked up: reading the limits costs more than they do.
+void require_memory(const char* op, int64_t bytes);
+
+}  // namespace konv::cpu

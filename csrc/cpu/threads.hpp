@@ -1,0 +1,41 @@
+// How many threads a call uses, and the one parallel loop of Konv.
+//
+// The count starts from KONV_NUM_THREADS, else OMP_NUM_THREADS, else the cores that the affinity mask and the
+// cgroup quota leave. Regions take it as a num_threads clause, never through a global OpenMP setting.
+// A forked child runs serially: its parent's OpenMP threads do not exist there.
+#pragma once
+
+#include <cstdint>
+
+namespace konv::cpu {
+
+constexpr int kMaxThreads = 256;
+
+int get_num_threads();
+void set_num_threads(int64_t threads);  // std::invalid_argument outside [1, kMaxThreads]
+
+// Threads that a loop over `tasks` tasks of `work` elementary operations in all will use.
+int threads_for(int64_t tasks, double work);
+
+// Calls body(task, thread) for every task in [0, tasks), thread in [0, threads). The body must not throw.
+// Tasks are handed out one at a time: no result may depend on which thread runs a task.
+template <class Body>
+void parallel_for(int threads, int64_t tasks, const Body& body);
+
+}  // namespace konv::cpu
+
+#include <omp.h>
+
+namespace konv::cpu {
+
+template <class Body>
+void parallel_for(int threads, int64_t tasks, const Body& body) {
+  if (threads <= 1 || tasks <= 1) {
+    for (int64_t task = 0; task < tasks; ++task) body(task, 0);
+    return;
+  }
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+  for (int64_t task = 0; task < tasks; ++task) body(task, omp_get_thread_num());
+}
+
+}  // namespace konv::cpu

@@ -1,0 +1,75 @@
+"""Konv: convolutional networks on NumPy arrays. Keras's API, a kernel library's speed, a small wheel.
+
+Layers, models and training load when they are first used, so that `import konv` costs little more than NumPy.
+The kernels load at once: where they can't run (`KONV_ISA` names what the CPU lacks), `import konv` says so.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from konv._core import clear_cache
+from konv._version import __version__
+
+if TYPE_CHECKING:
+    from konv import (
+        callbacks,
+        config,
+        datasets,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        models,
+        ops,
+        optimizers,
+        utils,
+    )
+    from konv._show_config import show_config
+    from konv.layers import Input
+    from konv.models import Sequential, load_model
+
+__all__ = [
+    "Input",
+    "Sequential",
+    "__version__",
+    "callbacks",
+    "clear_cache",
+    "config",
+    "datasets",
+    "initializers",
+    "layers",
+    "load_model",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "show_config",
+    "utils",
+]
+
+# Where each public name that is no module of its own is defined.
+_HOMES = {
+    "Input": "konv.layers",
+    "Sequential": "konv.models",
+    "load_model": "konv.models",
+    "show_config": "konv._show_config",
+}
+
+if (
+    not TYPE_CHECKING
+):  # type checkers read the imports above; a module __getattr__ would make them accept any name
+
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            value = getattr(import_module(_HOMES[name]), name)
+        elif name in __all__:
+            value = import_module(f"konv.{name}")
+        else:
+            raise AttributeError(f"module 'konv' has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,193 @@
+"""Types of the C++ extension: the kernels that `konv.ops` calls, with arguments already normalised.
+
+Arrays are C-contiguous, aligned, of native float32 or float64, all of one dtype in a call; they may be
+read-only. Sizes are checked here and raise ValueError or MemoryError with the op's name in front. Padding is
+"valid", "same" or (top, bottom, left, right).
+"""
+
+from typing import Any, Literal, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Float: TypeAlias = NDArray[np.floating[Any]]
+_Argmax: TypeAlias = NDArray[np.uint8] | NDArray[np.int32]
+_Pair: TypeAlias = tuple[int, int]
+_Shape: TypeAlias = tuple[int, int, int, int]
+_Pads: TypeAlias = str | tuple[int, int, int, int]
+_Needs: TypeAlias = tuple[bool, bool, bool]
+_Gradients: TypeAlias = tuple[_Float | None, _Float | None, _Float | None]
+
+def conv2d(
+    x: _Float,
+    kernel: _Float,
+    bias: _Float | None,
+    strides: _Pair,
+    padding: _Pads,
+    dilation: _Pair,
+    groups: int,
+    relu: bool,
+    algorithm: str,
+    /,
+) -> _Float: ...
+def conv2d_backward(
+    grad: _Float,
+    x: _Float,
+    kernel: _Float,
+    strides: _Pair,
+    padding: _Pads,
+    dilation: _Pair,
+    groups: int,
+    needs: _Needs,
+    algorithm: str,
+    /,
+) -> _Gradients: ...
+def conv2d_transpose(
+    x: _Float,
+    kernel: _Float,
+    bias: _Float | None,
+    strides: _Pair,
+    padding: _Pads,
+    output_padding: _Pair | None,
+    dilation: _Pair,
+    groups: int,
+    algorithm: str,
+    /,
+) -> _Float: ...
+def conv2d_transpose_backward(
+    grad: _Float,
+    x: _Float,
+    kernel: _Float,
+    strides: _Pair,
+    padding: _Pads,
+    output_padding: _Pair | None,
+    dilation: _Pair,
+    groups: int,
+    needs: _Needs,
+    algorithm: str,
+    /,
+) -> _Gradients: ...
+def conv2d_output_shape(
+    x_shape: _Shape, kernel_shape: _Shape, strides: _Pair, padding: _Pads, dilation: _Pair, groups: int, /
+) -> _Shape: ...
+def conv2d_transpose_output_shape(
+    x_shape: _Shape,
+    kernel_shape: _Shape,
+    strides: _Pair,
+    padding: _Pads,
+    output_padding: _Pair | None,
+    dilation: _Pair,
+    groups: int,
+    /,
+) -> _Shape: ...
+@overload
+def max_pool2d(
+    x: _Float,
+    pool_size: _Pair,
+    strides: _Pair,
+    padding: _Pads,
+    dilation: _Pair,
+    ceil_mode: bool,
+    with_argmax: Literal[False],
+    /,
+) -> _Float: ...
+@overload
+def max_pool2d(
+    x: _Float,
+    pool_size: _Pair,
+    strides: _Pair,
+    padding: _Pads,
+    dilation: _Pair,
+    ceil_mode: bool,
+    with_argmax: Literal[True],
+    /,
+) -> tuple[_Float, _Argmax]: ...
+def max_pool2d_backward(
+    grad: _Float,
+    argmax: _Argmax,
+    input_shape: _Shape,
+    pool_size: _Pair,
+    strides: _Pair,
+    padding: _Pads,
+    dilation: _Pair,
+    ceil_mode: bool,
+    /,
+) -> _Float: ...
+def avg_pool2d(
+    x: _Float,
+    pool_size: _Pair,
+    strides: _Pair,
+    padding: _Pads,
+    dilation: _Pair,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    /,
+) -> _Float: ...
+def avg_pool2d_backward(
+    grad: _Float,
+    input_shape: _Shape,
+    pool_size: _Pair,
+    strides: _Pair,
+    padding: _Pads,
+    dilation: _Pair,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    /,
+) -> _Float: ...
+def sum_pool2d(
+    x: _Float, pool_size: _Pair, strides: _Pair, padding: _Pads, dilation: _Pair, ceil_mode: bool, /
+) -> _Float: ...
+def sum_pool2d_backward(
+    grad: _Float,
+    input_shape: _Shape,
+    pool_size: _Pair,
+    strides: _Pair,
+    padding: _Pads,
+    dilation: _Pair,
+    ceil_mode: bool,
+    /,
+) -> _Float: ...
+def pool2d_output_shape(
+    x_shape: _Shape, pool_size: _Pair, strides: _Pair, padding: _Pads, dilation: _Pair, ceil_mode: bool, /
+) -> _Shape: ...
+def relu(x: _Float, /) -> _Float: ...
+def relu_backward(grad: _Float, y: _Float, /) -> _Float: ...
+def batch_norm(
+    x: _Float,
+    gamma: _Float | None,
+    beta: _Float | None,
+    mean: _Float,
+    variance: _Float,
+    epsilon: float,
+    relu: bool,
+    /,
+) -> _Float: ...
+def batch_norm_train(
+    x: _Float, gamma: _Float | None, beta: _Float | None, epsilon: float, relu: bool, /
+) -> tuple[_Float, _Float, _Float]: ...
+def batch_norm_backward(
+    grad: _Float,
+    x: _Float,
+    gamma: _Float | None,
+    mean: _Float,
+    variance: _Float,
+    epsilon: float,
+    training: bool,
+    relu: bool,
+    y: _Float | None,
+    /,
+) -> tuple[_Float, _Float, _Float]: ...
+def dense(x: _Float, kernel: _Float, bias: _Float | None, relu: bool, /) -> _Float: ...
+def dense_backward(grad: _Float, x: _Float, kernel: _Float, needs: _Needs, /) -> _Gradients: ...
+
+# The process: threads, instruction set, build, memory.
+def get_num_threads() -> int: ...
+def set_num_threads(n: int, /) -> None: ...
+def isa() -> str: ...
+def set_isa(name: str, /) -> None: ...
+def available_isas() -> list[str]: ...
+def build_info() -> dict[str, str]: ...
+def pool_info() -> dict[str, int]: ...
+def clear_cache() -> None: ...
+def set_poison(poison: bool, /) -> None: ...
+def require_memory(op: str, bytes: int, /) -> None: ...

@@ -1,0 +1,48 @@
+"""Settings of the whole process: the number of threads."""
+
+from __future__ import annotations
+
+from konv import _core
+from konv.ops.arguments import integer
+
+__all__ = ["get_num_threads", "set_num_threads"]
+
+
+def set_num_threads(num_threads: int) -> None:
+    """Set how many threads each kernel uses. Results don't depend on it, to the bit.
+
+    At import it is `KONV_NUM_THREADS` or `OMP_NUM_THREADS` where set, else the CPUs that this process may
+    use.
+
+    Parameters
+    ----------
+    num_threads : int
+        1 to 256; it may exceed the number of cores.
+
+    Raises
+    ------
+    TypeError
+        If `num_threads` is not an int.
+    ValueError
+        If it is not in 1 to 256.
+
+    Examples
+    --------
+    >>> before = get_num_threads()
+    >>> set_num_threads(2)
+    >>> get_num_threads()
+    2
+    >>> set_num_threads(before)
+    """
+    _core.set_num_threads(integer("set_num_threads", "num_threads", num_threads))
+
+
+def get_num_threads() -> int:
+    """Return how many threads each kernel uses.
+
+    Examples
+    --------
+    >>> get_num_threads() >= 1
+    True
+    """
+    return _core.get_num_threads()

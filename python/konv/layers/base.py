@@ -1,0 +1,294 @@
+"""The base of all layers.
+
+A layer owns weights and nothing else that changes: what its gradient needs is returned by `forward` and given
+back to `backward`. So one layer can stand at several places of a model, and several threads can use it at
+once.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+
+from konv import initializers, random
+from konv._arguments import Shape, shape_of, snake_case, text
+from konv.backend import Array, route
+from konv.layers.context import Context
+from konv.layers.variable import Variable
+from konv.ops.arguments import flag, shown
+
+_DTYPES = ("float32", "float64")
+_NAMED_METHODS = ("build", "compute_output_shape", "forward", "backward")
+_LABELS = ("layer '", "model '")
+
+_name_counts: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
+
+
+def _naming(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Put the layer's name in front of errors that don't carry one."""
+
+    @functools.wraps(method)
+    def named(self: Layer, *arguments: Any, **options: Any) -> Any:
+        try:
+            return method(self, *arguments, **options)
+        except (TypeError, ValueError, MemoryError) as error:
+            message = str(error)
+            if type(error) not in (TypeError, ValueError, MemoryError) or message.startswith(_LABELS):
+                raise
+            raise type(error)(f"{self.label}: {message}").with_traceback(error.__traceback__) from None
+
+    return named
+
+
+def _building(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Check the input shape, build at most once, and note that it is done."""
+    build = _naming(build)
+
+    @functools.wraps(build)
+    def built(self: Layer, input_shape: Any) -> None:
+        if self.built:
+            return
+        self.compute_output_shape(shape_of(self.label, "input_shape", input_shape))
+        build(self, tuple(input_shape))
+        self.built = True
+
+    return built
+
+
+class Layer:
+    """A function of arrays with weights and a gradient.
+
+    A layer of one's own defines what it needs of `build` (which calls `add_weight`), `compute_output_shape`,
+    `forward`, `backward` and `get_config`. TypeError, ValueError and MemoryError from the first four get the
+    layer's name in front.
+
+    Parameters
+    ----------
+    name : str, optional
+        Default: the class's name in snake case, numbered from the second of the process: conv2d, conv2d_1,
+        ...
+    trainable : bool
+        Whether gradients of its weights are computed.
+    dtype : {"float32", "float64"}
+        Of its weights; inputs must have it too.
+    input_shape : tuple, optional
+        Shape of one input without the batch, for the first layer of a `Sequential`.
+
+    Examples
+    --------
+    >>> class Scale(Layer):
+    ...     def build(self, input_shape):
+    ...         self.factor = self.add_weight("factor", (1,), "glorot_uniform")
+    ...     def forward(self, inputs, context):
+    ...         return inputs * self.factor.value, inputs
+    ...     def backward(self, grad, saved, *, needs_input):
+    ...         grad_factor = (grad * saved).sum().reshape(1)
+    ...         grad_inputs = grad * self.factor.value if needs_input else None
+    ...         return grad_inputs, [grad_factor] if self.trainable else []
+    >>> layer = Scale(name="scale")
+    >>> layer(np.ones((2, 3), np.float32)).shape
+    (2, 3)
+    """
+
+    _noun: ClassVar[str] = "layer"
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        for method in _NAMED_METHODS:
+            if method in cls.__dict__:
+                wrap = _building if method == "build" else _naming
+                setattr(cls, method, wrap(cls.__dict__[method]))
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: Any = "float32",
+        input_shape: tuple[int | None, ...] | None = None,
+    ) -> None:
+        self.name = (
+            automatic_name(snake_case(type(self).__name__))
+            if name is None
+            else checked_name(type(self).__name__, name)
+        )
+        self.trainable = flag(self.label, "trainable", trainable)
+        self.dtype = checked_dtype(self.label, dtype)
+        self.declared_shape = (
+            None if input_shape is None else shape_of(self.label, "input_shape", input_shape)
+        )
+        self.built = False
+        self._variables: list[Variable] = []
+        self._seed = random.new_seed()
+
+    # What a layer defines.
+
+    @_building
+    def build(self, input_shape: Shape) -> None:
+        """Make the weights for inputs of a shape, which starts with the batch: `(None, 28, 28, 1)`."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the outputs for inputs of a shape, both with the batch."""
+        return input_shape
+
+    def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
+        """Return the outputs, and what `backward` needs of this pass."""
+        raise NotImplementedError(f"{self.label}: forward is not defined")
+
+    def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
+        """Return gradients.
+
+        Parameters
+        ----------
+        grad : array
+            Gradient of the outputs.
+        saved : object
+            What `forward` returned beside them.
+        needs_input : bool
+            Whether the gradient of the inputs is wanted.
+
+        Returns
+        -------
+        grad_inputs : array or None
+        grad_weights : list of array
+            One for each of `trainable_variables`, in their order.
+        """
+        raise NotImplementedError(f"{self.label}: backward is not defined")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make another layer like this one; `json` can write them."""
+        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
+
+    def multiply_adds(self, input_shape: Shape) -> int | None:
+        """Multiplications with an addition for one image, as `summary` shows them; None if sizes aren't
+        known."""
+        return 0
+
+    @property
+    def ends_in_softmax(self) -> bool:
+        """Whether the outputs are softmax over the last axis, which `forward` leaves out if
+        `context.logits`."""
+        return False
+
+    # What every layer has.
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Layer:
+        """Make a layer from what `get_config` returned."""
+        return cls(**config)
+
+    def add_weight(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Any = "glorot_uniform",
+        *,
+        trainable: bool = True,
+    ) -> Variable:
+        """Add a weight; `get_weights`, `backward` and files have weights in the order in which they were
+        added."""
+        if any(variable.name == name for variable in self._variables):
+            raise ValueError(
+                f"{self.label}: there must be one weight of each name, received a second '{name}'"
+            )
+        key = random.derive(self._seed, len(self._variables))
+        initializer = initializers.get(initializer, self.label, f"initializer of '{name}'")
+        variable = Variable(name, shape, self.dtype, initializer, key, trainable=trainable)
+        self._variables.append(variable)
+        return variable
+
+    def __call__(self, inputs: Array, training: bool = False) -> Array:
+        """Build the layer if it isn't yet, cast the inputs to its dtype, and return its outputs."""
+        backend, inputs = route(inputs, f"{self.label}: inputs")
+        training = flag(self.label, "training", training)
+        if inputs.dtype.kind not in "fiub" or inputs.ndim == 0:
+            raise TypeError(
+                f"{self.label}: inputs must be an array of numbers with a batch axis, "
+                f"received dtype {inputs.dtype} and shape {inputs.shape}"
+            )
+        if not self.built:
+            self.build((None, *inputs.shape[1:]))
+        context = self._context(training=training, for_backward=False, backend=backend)
+        return self.forward(inputs.astype(self.dtype, copy=False), context)[0]
+
+    def _context(self, **fields: Any) -> Context:
+        return Context(seed=self._seed, **fields)
+
+    @property
+    def label(self) -> str:
+        """What error messages call this layer."""
+        return f"{self._noun} '{self.name}' ({type(self).__name__})"
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All weights."""
+        return list(self._variables)
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The weights that have gradients; none if the layer is not `trainable`."""
+        return [variable for variable in self.variables if variable.trainable] if self.trainable else []
+
+    def named_variables(self) -> list[tuple[str, Variable]]:
+        """All weights with names that are unique in this layer."""
+        return [(variable.name, variable) for variable in self._variables]
+
+    def get_weights(self) -> list[np.ndarray[Any, Any]]:
+        """Return copies of all weights."""
+        return [np.array(variable.value) for variable in self.variables]
+
+    @_naming
+    def set_weights(self, weights: list[np.ndarray[Any, Any]]) -> None:
+        """Set all weights to copies of arrays: all of them or, on an error, none."""
+        variables = self.variables
+        if not isinstance(weights, (list, tuple)):
+            raise TypeError(f"{self.label}: weights must be a list of arrays, received {shown(weights)}")
+        if len(weights) != len(variables):
+            state = "" if self.built else " (it is not built yet)"
+            raise ValueError(
+                f"{self.label}: weights must be {len(variables)} arrays{state}, received {len(weights)}"
+            )
+        for variable, weight in zip(variables, weights, strict=True):
+            variable.check(weight)
+        for variable, weight in zip(variables, weights, strict=True):
+            variable.assign(weight)
+
+    def count_params(self) -> int:
+        """Return the number of elements of all weights."""
+        if not self.built:
+            raise ValueError(
+                f"{self.label}: count_params needs a built {self._noun}, received one without input shape"
+            )
+        return sum(variable.size for variable in self.variables)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+def automatic_name(base: str) -> str:
+    """Number the names of this process: conv2d, conv2d_1, ..."""
+    number = next(_name_counts[base])
+    return f"{base}_{number}" if number else base
+
+
+def checked_name(where: str, name: Any) -> str:
+    """Take a name that can stand in the path of a weight."""
+    if not text(where, "name", name) or "/" in name:
+        raise ValueError(
+            f"{where}: name must be a str that is not empty and has no '/', received {shown(name)}"
+        )
+    return str(name)
+
+
+def checked_dtype(where: str, dtype: Any) -> np.dtype[Any]:
+    """Take a dtype that kernels compute in."""
+    for name in _DTYPES:
+        checked = np.dtype(name)
+        if dtype is not None and dtype in (name, checked, checked.type):
+            return checked
+    raise ValueError(f'{where}: dtype must be "float32" or "float64", received {shown(dtype)}')

@@ -1,0 +1,46 @@
+"""What a layer's forward pass is told beside its inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from konv import random
+from konv.backend import NUMPY, Backend
+
+
+@dataclass(frozen=True)
+class Context:
+    """One pass through one layer.
+
+    Attributes
+    ----------
+    training : bool
+        Whether this is a training step; layers such as dropout differ.
+    for_backward : bool
+        Whether `backward` will follow; if not, a layer need not keep anything for it.
+    logits : bool
+        Whether a layer that ends in softmax is to leave the softmax out (see `Layer.ends_in_softmax`).
+    backend : Backend
+        Array library and kernels of the inputs.
+    seed, step : int
+        Of the model: its random seed, and how many training steps it has made.
+    path : tuple of int
+        Position in the model and number of the call of the layer, from the outermost model inwards.
+    """
+
+    training: bool = False
+    for_backward: bool = True
+    logits: bool = False
+    backend: Backend = NUMPY
+    seed: int = 0
+    step: int = 0
+    path: tuple[int, ...] = ()
+
+    def within(self, position: int, *, call: int = 0, logits: bool = False) -> Context:
+        """Return the context for a layer inside of this one."""
+        return replace(self, path=(*self.path, position, call), logits=logits)
+
+    @property
+    def key(self) -> int:
+        """Key for `konv.random`: its own for each seed, place in the model, call and step."""
+        return random.derive(self.seed, random.LAYER, *self.path, self.step)

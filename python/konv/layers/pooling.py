@@ -1,0 +1,98 @@
+"""MaxPooling2D and AveragePooling2D."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from konv import ops
+from konv._arguments import Shape, channels_last
+from konv.backend import Array
+from konv.layers.base import Layer
+from konv.layers.context import Context
+from konv.layers.window import output_shape, padding_argument, positive_pair
+from konv.ops.arguments import IntOrPair, PaddingArgument
+
+
+class _Pooling2D(Layer):
+    """What the layers that pool windows of images `(N, H, W, C)` share; see `MaxPooling2D` for the
+    parameters."""
+
+    def __init__(
+        self,
+        pool_size: IntOrPair = (2, 2),
+        strides: IntOrPair | None = None,
+        padding: PaddingArgument = "valid",
+        data_format: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        where = self.label
+        channels_last(where, data_format)
+        self.pool_size = positive_pair(where, "pool_size", pool_size)
+        self.strides = self.pool_size if strides is None else positive_pair(where, "strides", strides)
+        self.padding = padding_argument(where, padding)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return output_shape(
+            input_shape, self.pool_size, lambda shape: ops.pool2d_output_shape(shape, **self._geometry())
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._geometry()}
+
+    def _geometry(self) -> dict[str, Any]:
+        return {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}
+
+
+class MaxPooling2D(_Pooling2D):
+    """The largest value of each window of images `(N, H, W, C)`.
+
+    Parameters
+    ----------
+    pool_size : int or (int, int)
+        Height and width of the window.
+    strides : int or (int, int), optional
+        Default: `pool_size`.
+    padding : str, int or tuple
+        "valid", "same", an int, (h, w) or ((top, bottom), (left, right)).
+    data_format : {None, "channels_last"}
+    **options
+        `name`, `trainable`, `dtype`, `input_shape`, as for every layer.
+
+    Examples
+    --------
+    >>> MaxPooling2D().compute_output_shape((None, 27, 27, 8))
+    (None, 13, 13, 8)
+    """
+
+    def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
+        if not context.for_backward:
+            return ops.max_pool2d(inputs, **self._geometry()), None
+        outputs, argmax = ops.max_pool2d_with_argmax(inputs, **self._geometry())
+        return outputs, (argmax, inputs.shape)
+
+    def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
+        if not needs_input:
+            return None, []
+        argmax, input_shape = saved
+        return ops.max_pool2d_backward(grad, argmax, input_shape, **self._geometry()), []
+
+
+class AveragePooling2D(_Pooling2D):
+    """The mean of each window of images `(N, H, W, C)`; pixels of the padding don't count.
+
+    Parameters as for `MaxPooling2D`.
+
+    Examples
+    --------
+    >>> AveragePooling2D(3, strides=2, padding="same").compute_output_shape((None, 28, 28, 8))
+    (None, 14, 14, 8)
+    """
+
+    def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
+        return ops.avg_pool2d(inputs, **self._geometry()), inputs.shape
+
+    def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
+        if not needs_input:
+            return None, []
+        return ops.avg_pool2d_backward(grad, saved, **self._geometry()), []

@@ -1,0 +1,85 @@
+"""Weights of layers: arrays that training or a layer changes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from konv import _core
+from konv.backend import Array
+from konv.initializers import Initializer
+from konv.ops.arguments import shown
+
+_INT64_MAX = 2**63 - 1
+
+
+class Variable:
+    """An array that a layer owns, made from its initializer when it is first read.
+
+    A loaded model sets every value before anything reads it, so it spends no time on random numbers, and a
+    file that claims enormous layers fails on its shapes before anything is allocated.
+
+    Attributes
+    ----------
+    name : str
+        Unique within its layer.
+    shape : tuple of int
+    dtype : dtype
+    trainable : bool
+        Whether gradients are computed for it while its layer is trainable.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        initializer: Initializer,
+        key: int,
+        *,
+        trainable: bool = True,
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self.dtype = dtype
+        self.trainable = trainable
+        self._initializer = initializer
+        self._key = key
+        self._value: Array | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def value(self) -> Array:
+        """The array itself, not a copy: who changes it changes the weight."""
+        if self._value is None:
+            taken = min(self.size * self.dtype.itemsize, _INT64_MAX)
+            _core.require_memory(f"weight '{self.name}' {self.shape}", taken)
+            self._value = self._initializer(self.shape, self._key).astype(self.dtype, copy=False)
+        return self._value
+
+    def check(self, value: Any) -> None:
+        """Raise unless `value` is an array that could be assigned."""
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+            received = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else shown(value)
+            raise TypeError(
+                f"weight '{self.name}' must be a NumPy array of real numbers, received {received}"
+            )
+        if value.shape != self.shape:
+            raise ValueError(f"weight '{self.name}' must have shape {self.shape}, received {value.shape}")
+
+    def assign(self, value: np.ndarray[Any, Any]) -> None:
+        """Take a copy of an array of the same shape."""
+        self.check(value)
+        self._value = np.array(value, self.dtype, order="C")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.array(self.value, dtype)
+
+    def __repr__(self) -> str:
+        return f"<Variable {self.name} {self.shape} {self.dtype}>"

@@ -1,0 +1,56 @@
+"""Arguments and shapes that convolution and pooling layers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from konv._arguments import Shape, at_least
+from konv.ops.arguments import PaddingArgument, pads, pair
+
+
+def positive_pair(where: str, name: str, value: Any) -> tuple[int, int]:
+    """Take an int or (height, width), each at least 1."""
+    height, width = pair(where, name, value)
+    return at_least(1, where, name, height), at_least(1, where, name, width)
+
+
+def padding_argument(where: str, value: Any) -> PaddingArgument:
+    """Take a padding; "valid" and "same" in any case, as Keras does."""
+    padding = pads(where, value.lower() if isinstance(value, str) else value)
+    if isinstance(padding, str):
+        return padding
+    for side in padding:
+        at_least(0, where, "padding", side)
+    top, bottom, left, right = padding
+    return (top, bottom), (left, right)
+
+
+def check_images(shape: Shape) -> None:
+    """Raise unless a shape is that of images whose channels are known."""
+    if len(shape) != 4:
+        raise ValueError(f"inputs must be images of shape (N, H, W, C), received shape {shape}")
+    if shape[3] is None:
+        raise ValueError(f"the number of input channels must be known, received shape {shape}")
+
+
+def output_shape(
+    input_shape: Shape,
+    window: tuple[int, int],
+    formula: Callable[[tuple[int, int, int, int]], tuple[int, ...]],
+) -> Shape:
+    """Apply an output-size formula to a shape with unknown sizes.
+
+    An unknown size goes in as one for which the window fits, and what comes out in its place is unknown
+    again.
+    """
+    check_images(input_shape)
+    n, h, w, c = input_shape
+    assert c is not None
+    outputs = formula(
+        (1 if n is None else n, window[0] if h is None else h, window[1] if w is None else w, c)
+    )
+    return tuple(
+        None if known is None and axis < 3 else size
+        for axis, (known, size) in enumerate(zip(input_shape, outputs, strict=True))
+    )

@@ -1,0 +1,54 @@
+"""Layers from what files say of them: a class's name, looked up in a fixed list, and its arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from konv import layers
+from konv.layers.base import Layer
+from konv.ops.arguments import shown
+
+_LAYERS: dict[str, type[Layer]] = {
+    cls.__name__: cls
+    for cls in (
+        layers.AveragePooling2D,
+        layers.Conv2D,
+        layers.Dense,
+        layers.Flatten,
+        layers.MaxPooling2D,
+        layers.ReLU,
+        layers.Softmax,
+    )
+}
+
+
+def layer_from_config(described: Any, custom_objects: dict[str, type[Layer]] | None = None) -> Layer:
+    """Make a layer or model from `{"class_name": ..., "config": ...}`, see
+    `konv._arguments.class_and_config`.
+
+    Raises
+    ------
+    ValueError
+        If the class is neither Konv's nor in `custom_objects`, or the description is of another form.
+    """
+    from konv.models.sequential import Sequential
+
+    if not isinstance(described, dict) or set(described) != {"class_name", "config"}:
+        raise ValueError(
+            f'a layer must be described by "class_name" and "config", received {shown(described)}'
+        )
+    class_name, config = described["class_name"], described["config"]
+    if not isinstance(class_name, str) or not isinstance(config, dict):
+        raise ValueError(
+            f'a layer\'s "class_name" must be a str and its "config" a dict, received {shown(described)}'
+        )
+    classes: dict[str, type[Layer]] = {**_LAYERS, "Sequential": Sequential, **(custom_objects or {})}
+    if class_name not in classes:
+        raise ValueError(
+            f"unknown class of layers {shown(class_name)}, expected one of {', '.join(sorted(classes))}; "
+            "a class of one's own goes into custom_objects"
+        )
+    cls = classes[class_name]
+    if issubclass(cls, Sequential):
+        return cls.from_config(config, custom_objects)
+    return cls.from_config(config)

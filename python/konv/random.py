@@ -1,0 +1,201 @@
+"""Random numbers that are a pure function of a key and a position: Philox4x32-10.
+
+J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011. A
+block of four 32-bit words is ten rounds over a 128-bit counter under a 64-bit key, so that any part of a
+stream can be drawn by itself, in any order, by any thread or device. Here the counter holds the number of the
+block in its low 64 bits and a purpose in its third word: 0 for the words of a stream, 1 for deriving a key
+from another.
+
+A key is an int of 64 bits. It is derived along a path of ints: `derive(seed, SHUFFLE, step)`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+NDArray = np.ndarray[Any, Any]
+
+# First step of the path under a model's seed, by use.
+LAYER, SHUFFLE = 0, 1
+
+_MULTIPLIER_0, _MULTIPLIER_1 = 0xD2511F53, 0xCD9E8D57
+_WEYL_0, _WEYL_1 = 0x9E3779B9, 0xBB67AE85  # golden ratio; sqrt(3) - 1
+_ROUNDS = 10
+_LOW = 0xFFFFFFFF
+_STREAM, _DERIVE = 0, 1  # third word of the counter
+_CHUNK = 1 << 14  # blocks drawn at a time: the rounds' arrays stay in L2
+
+
+def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
+    """Ten rounds of Philox4x32.
+
+    Parameters
+    ----------
+    counter : tuple
+        Four words below 2^32, each an int or a uint64 array.
+    key : tuple
+        Two words below 2^32.
+
+    Returns
+    -------
+    tuple
+        Four words, ints or uint64 arrays.
+
+    Examples
+    --------
+    >>> [f"{word:08x}" for word in philox4x32((0, 0, 0, 0), (0, 0))]
+    ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(_ROUNDS):
+        product_0, product_1 = c0 * _MULTIPLIER_0, c2 * _MULTIPLIER_1
+        c0, c1 = (product_1 >> 32) ^ c1 ^ k0, product_1 & _LOW
+        c2, c3 = (product_0 >> 32) ^ c3 ^ k1, product_0 & _LOW
+        k0, k1 = (k0 + _WEYL_0) & _LOW, (k1 + _WEYL_1) & _LOW
+    return c0, c1, c2, c3
+
+
+def derive(key: int, *path: int) -> int:
+    """Derive a key from another, one ten-round block for each step of the path.
+
+    Parameters
+    ----------
+    key : int
+        0 to 2^64 - 1.
+    *path : int
+        Each 0 to 2^64 - 1.
+
+    Returns
+    -------
+    int
+        0 to 2^64 - 1.
+
+    Examples
+    --------
+    >>> derive(7, 1, 2) == derive(derive(7, 1), 2)
+    True
+    """
+    for step in path:
+        low, high, _, _ = philox4x32((step & _LOW, step >> 32, _DERIVE, 0), (key & _LOW, key >> 32))
+        key = low | high << 32
+    return key
+
+
+def words(key: int, count: int, *, offset: int = 0) -> NDArray:
+    """Draw 32-bit words of a key's stream.
+
+    Parameters
+    ----------
+    key : int
+        0 to 2^64 - 1.
+    count : int
+        How many.
+    offset : int
+        Position in the stream of the first.
+
+    Returns
+    -------
+    array
+        `(count,)`, uint32.
+
+    Examples
+    --------
+    >>> bool((words(1, 10)[3:] == words(1, 7, offset=3)).all())
+    True
+    """
+    drawn = np.empty(count, np.uint32)
+    end = offset + count
+    for first in range(offset // 4, -(-end // 4), _CHUNK):
+        blocks = np.arange(first, min(first + _CHUNK, -(-end // 4)), dtype=np.uint64)
+        block_words = philox4x32((blocks & _LOW, blocks >> 32, _STREAM, 0), (key & _LOW, key >> 32))
+        chunk = np.stack(block_words, axis=1).astype(np.uint32).reshape(-1)
+        start = 4 * first  # position in the stream of the chunk's first word
+        begin, stop = max(offset, start), min(end, start + chunk.size)
+        drawn[begin - offset : stop - offset] = chunk[begin - start : stop - start]
+    return drawn
+
+
+def uniform(key: int, shape: tuple[int, ...], *, offset: int = 0) -> NDArray:
+    """Draw uniform numbers in [0, 1): the high 24 bits of each word of the stream, exact in float32.
+
+    Parameters
+    ----------
+    key : int
+        0 to 2^64 - 1.
+    shape : tuple of int
+        Of the result; elements take words in C order.
+    offset : int
+        Position in the stream of the first element. A part of a batch draws what the whole batch would draw
+        for it.
+
+    Returns
+    -------
+    array
+        Of `shape`, float32.
+
+    Examples
+    --------
+    >>> uniform(0, (2,))
+    array([0.39904642, 0.8805201 ], dtype=float32)
+    """
+    count = math.prod(shape)
+    numbers = np.empty(count, np.float32)
+    for first in range(0, count, 4 * _CHUNK):
+        part = words(key, min(4 * _CHUNK, count - first), offset=offset + first)
+        numbers[first : first + part.size] = part >> 8
+    numbers *= np.float32(2.0**-24)
+    return numbers.reshape(shape)
+
+
+def permutation(key: int, count: int) -> NDArray:
+    """Draw an order of `count` things.
+
+    Each index takes two words of the key's stream as one number of 64 bits (low word first); the indices are
+    sorted by their numbers, equal numbers by index.
+
+    Parameters
+    ----------
+    key : int
+        0 to 2^64 - 1.
+    count : int
+        At least 0.
+
+    Returns
+    -------
+    array
+        `(count,)`, the ints below `count`, int64.
+
+    Examples
+    --------
+    >>> permutation(0, 5)
+    array([2, 3, 4, 1, 0])
+    """
+    pairs = words(key, 2 * count).astype(np.uint64).reshape(count, 2)
+    return np.argsort(pairs[:, 0] | pairs[:, 1] << np.uint64(32), kind="stable")
+
+
+def _seeds_from(seed: int) -> Iterator[int]:
+    return map(partial(derive, seed), itertools.count())
+
+
+_seeds = _seeds_from(int.from_bytes(os.urandom(8), "little"))
+
+
+def set_seed(seed: int) -> None:
+    """Start the sequence of `new_seed` afresh from `seed` (0 to 2^64 - 1)."""
+    global _seeds
+    _seeds = _seeds_from(seed)
+
+
+def new_seed() -> int:
+    """Draw the next seed of this process; it starts from the system's entropy unless `set_seed` was
+    called."""
+    return next(_seeds)

@@ -1,0 +1,56 @@
+"""`import konv`: cheap, complete, and clear about what isn't there."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+
+import pytest
+
+import konv
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Modules that a new process has loaded after `statement`."""
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+def test_import_loads_the_kernels_and_nothing_that_can_wait():
+    extra = loaded_by("import numpy, konv") - loaded_by("import numpy")
+    assert extra == {"konv", "konv._core", "konv._version"}
+
+
+@pytest.mark.parametrize("name", [name for name in konv.__all__ if name != "__version__"])
+def test_every_public_name_is_there(name):
+    code = f"import konv; assert konv.{name} is konv.{name}; from konv import {name}"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_dir_lists_what_has_not_loaded_yet():
+    code = "import konv; assert set(konv.__all__) <= set(dir(konv))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match=r"^module 'konv' has no attribute 'no_such_name'$"):
+        _ = konv.no_such_name
+
+
+def test_version_is_the_installed_one():
+    assert konv.__version__ == importlib.metadata.version("konv")
+
+
+def test_isa_that_the_cpu_lacks():
+    environment = {**os.environ, "KONV_ISA": "no_such_isa"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import konv"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    last_line = done.stderr.splitlines()[-1]
+    assert last_line.startswith("ImportError: ")
+    assert "no_such_isa" in last_line
+    assert "baseline" in last_line or "neon" in last_line
