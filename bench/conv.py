@@ -2,11 +2,11 @@
 
     python bench/conv.py --torch-python PYTHON [--layers NAME ...] [--rounds N] [--threads N] [--out FILE]
 
-Each peer is a process of its own: Konv, PyTorch with contiguous NCHW tensors, PyTorch with channels_last ones,
-whose better layout of each pass counts. All have the same data and number of threads, and take turns.
-A pass is timed only after its result is right: the last image's against Konv's reference algorithm in float64,
-the whole batch's against each peer's. Times are medians over the rounds, GFLOP/s the direct algorithm's, ratios
-Konv's speed over PyTorch's. Without --torch-python Konv runs alone.
+Each peer is a process of its own: Konv, PyTorch with contiguous NCHW tensors, PyTorch with channels_last
+ones, whose better layout of each pass counts. All have the same data and number of threads, and take turns.
+A pass is timed only after its result is right: the last image's against Konv's reference algorithm in
+float64, the whole batch's against each peer's. Times are medians over the rounds, GFLOP/s the direct
+algorithm's, ratios Konv's speed over PyTorch's. Without --torch-python Konv runs alone.
 """
 
 from __future__ import annotations

@@ -158,6 +158,7 @@ CONV_CASES = (
     ConvCase("pointwise", (3, 5, 6, 16), (1, 1, 16, 24)),
     ConvCase("pointwise_strided", (2, 7, 8, 9), (1, 1, 9, 16), strides=2),
     ConvCase("pointwise_padded", (2, 3, 4, 5), (1, 1, 5, 6), padding=((1, 0), (2, 1))),
+    ConvCase("pointwise_padded_after", (2, 3, 4, 5), (1, 1, 5, 6), padding=((0, 1), (0, 2))),
     ConvCase("strided", (2, 9, 10, 6), (3, 3, 6, 8), strides=2),
     ConvCase("strided_uneven", (2, 11, 9, 3), (3, 4, 3, 5), strides=(3, 2), padding=1),
     ConvCase("stride_is_kernel", (2, 8, 9, 4), (2, 3, 4, 5), strides=(2, 3)),
@@ -181,6 +182,7 @@ CONV_CASES = (
     ConvCase("depthwise_strided", (2, 9, 8, 33), (3, 3, 1, 33), strides=2, padding="same", groups=33),
     ConvCase("depthwise_dilated", (2, 9, 8, 16), (3, 2, 1, 16), dilation_rate=(2, 3), groups=16),
     ConvCase("depthwise_wide", (1, 3, 70, 70), (5, 5, 1, 70), padding=2, groups=70),
+    ConvCase("depthwise_beyond_image", (2, 2, 3, 18), (5, 7, 1, 18), padding="same", groups=18),
     ConvCase("depthwise_multiplier", (2, 6, 7, 7), (3, 3, 1, 21), padding="same", groups=7),
     ConvCase("depthwise_multiplier_strided", (2, 6, 7, 17), (3, 3, 1, 34), strides=(1, 2), groups=17),
     ConvCase("same", (2, 6, 5, 8), (3, 3, 8, 16), padding="same"),
@@ -275,6 +277,7 @@ POOL_CASES = (
     PoolCase("stride_huge", (2, 4, 5, 3), 3, 10**12),
     PoolCase("dilated", (2, 8, 9, 5), (3, 2), 1, "valid", (2, 3)),
     PoolCase("dilated_strided", (2, 9, 10, 5), 3, 2, 1, 2),
+    PoolCase("dilated_strided_coprime", (2, 14, 13, 5), (4, 3), (2, 3), 1, (3, 2)),
     PoolCase("dilated_strided_ceil", (2, 9, 10, 5), 3, 2, 1, 2, True),
     PoolCase("dilated_same", (2, 6, 5, 5), (3, 2), 2, "same", 2),
     PoolCase("dilation_huge_same", (2, 4, 5, 3), 3, 1, "same", 10**9),
@@ -291,6 +294,7 @@ POOL_CASES = (
     PoolCase("wide_row", (1, 3, 401, 3), 3, 2, "same"),
     PoolCase("window_of_256", (1, 17, 18, 3), 16, 1),
     PoolCase("window_of_272", (1, 18, 17, 3), (17, 16), 1),
+    PoolCase("channel_blocks", (1, 33, 32, 70), 32, 1),
     *(PoolCase(f"channels_{c}", (2, 5, 6, c), 2, 2) for c in (1, 3, 8, 15, 17, 31, 33, 64, 65)),
     *(PoolCase(f"channels_{c}_overlapping", (2, 5, 6, c), 3, 2, 1) for c in (1, 3, 15, 17, 33, 65)),
 )
@@ -327,4 +331,4 @@ NORM_CASES = (
     *(NormCase(f"channels_{c}", (3, 4, 3, c)) for c in (2, 8, 15, 16, 17, 31, 33, 65)),
 )
 
-RELU_SHAPES: tuple[Shape, ...] = ((), (1,), (0, 3), (7,), (16,), (33,), (2, 3, 4, 5), (1, 100, 101, 3))
+RELU_SHAPES: tuple[Shape, ...] = ((), (1,), (0, 3), (7,), (16,), (33,), (2, 3, 4, 5), (3, 150, 151))

@@ -62,7 +62,8 @@ def dtype(request: pytest.FixtureRequest) -> np.dtype[np.floating[Any]]:
 
 @pytest.fixture
 def set_threads() -> Iterator[Callable[[int], None]]:
-    """Set the number of threads for this test only."""
-    before = _core.get_num_threads()
+    """Set the number of threads for this test only, and use them however small the work."""
+    threads, work = _core.get_num_threads(), _core.set_thread_work(0)
     yield _core.set_num_threads
-    _core.set_num_threads(before)
+    _core.set_num_threads(threads)
+    _core.set_thread_work(work)

@@ -64,8 +64,7 @@ class Axis:
 
     def pixels(self, tap: int) -> Indices:
         """The pixel under this tap of each window; it may lie outside the image."""
-        starts: Indices = np.arange(self.outputs, dtype=np.int64) * self.stride
-        return starts + (tap * self.dilation - self.before)
+        return np.asarray(np.arange(self.outputs) * self.stride + (tap * self.dilation - self.before))
 
     def hits(self, tap: int) -> tuple[Indices, Indices]:
         """The windows whose tap falls on a real pixel, and these pixels."""
@@ -77,8 +76,7 @@ class Axis:
         """How many taps of each window are real pixels or, with `padded`, lie in the padded image."""
         first, end = (-self.before, self.size + self.after) if padded else (0, self.size)
         pixels = np.stack([self.pixels(tap) for tap in range(self.window)])
-        inside: Indices = np.count_nonzero((pixels >= first) & (pixels < end), axis=0)
-        return inside
+        return np.asarray(np.count_nonzero((pixels >= first) & (pixels < end), axis=0))
 
 
 def axes(
@@ -207,9 +205,8 @@ def conv2d_transpose(
     **options: Any,
 ) -> Array:
     """Scatter x (N, P, Q, in) by kernel (R, S, filters / groups, in): each pixel adds one window to y."""
-    shape = conv2d_transpose_output_shape(
-        np.shape(x), np.shape(kernel), output_padding=output_padding, groups=groups, **options
-    )
+    sizes = {"output_padding": output_padding, "groups": groups, **options}
+    shape = conv2d_transpose_output_shape(np.shape(x), np.shape(kernel), **sizes)
     y, _, _ = conv2d_backward(x, np.zeros(shape), kernel, groups=groups, **options)
     return y if bias is None else y + float64(bias)
 
@@ -230,9 +227,7 @@ def conv2d_transpose_backward(
 # ---- pooling --------------------------------------------------------------------------------------------
 
 
-def pool_axes(
-    shape: Shape, pool_size: Pair, strides: Pair | None = None, **options: Any
-) -> tuple[Axis, Axis]:
+def pool_axes(shape: Shape, pool_size: Pair, strides: Any = None, **options: Any) -> tuple[Axis, Axis]:
     """As `axes`, but the windows lie side by side unless strides are given."""
     return axes(shape, pool_size, strides=pool_size if strides is None else strides, **options)
 
@@ -289,9 +284,7 @@ def sum_pool2d_backward(grad: ArrayLike, input_shape: Shape, pool_size: Pair, **
     return grad_x
 
 
-def avg_pool2d_divisor(
-    shape: Shape, pool_size: Pair, *, count_include_pad: bool = False, **options: Any
-) -> Array:
+def avg_pool2d_divisor(shape: Shape, pool_size: Pair, *, count_include_pad: bool, **options: Any) -> Array:
     """(P, Q, 1): what the sum of each window is divided by; 1 where there is nothing to divide."""
     rows, columns = pool_axes(shape, pool_size, **options)
     counts = np.outer(rows.taps_inside(count_include_pad), columns.taps_inside(count_include_pad))

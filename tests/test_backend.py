@@ -11,7 +11,7 @@ import pytest
 
 from arrays import LAYOUTS, DLPackOnly
 from calls import CALLS, FLOAT_ARRAYS, call
-from konv import backend, ops
+from konv import _core, backend, ops
 
 GRID = np.arange(-12, 12, dtype=np.float32).reshape(4, 6)
 
@@ -141,3 +141,12 @@ def test_arrays_of_two_backends_are_a_type_error(toy: backend.Backend) -> None:
 def test_the_numpy_backend_has_no_streams() -> None:
     assert backend.NUMPY.array_module is np
     assert backend.NUMPY.stream() == 0
+
+
+def test_the_kernels_refuse_what_they_would_misread() -> None:
+    """`konv.ops` copies such arrays before; a caller of `konv._core` must not get a wrong result."""
+    for layout in ("column_major", "every_other", "reversed", "misaligned"):
+        with pytest.raises(TypeError, match=r"^relu: x must be C-contiguous and aligned$"):
+            _core.relu(LAYOUTS[layout](GRID))
+    with pytest.raises(TypeError, match=r"^relu_backward: y must have the dtype float32 of the first array"):
+        _core.relu_backward(GRID, GRID.astype(np.float64))

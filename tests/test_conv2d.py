@@ -277,3 +277,31 @@ def test_gradients_of_non_finite_pixels(
         _, value, _ = reference.conv2d_backward(a.grad, x, a.kernel, **case.options)
     assert_close(grad_kernel, Expected(value, expected_gradient(case, dtype, 1).error), dtype)
     assert_same_bits(grad_x, ops.conv2d_backward(a.grad, a.x, a.kernel, **options)[0])
+
+
+# ---- the choice of the algorithm ------------------------------------------------------------------------
+
+
+def test_an_algorithm_that_cannot_do_the_shape_is_a_value_error() -> None:
+    x, kernel = np.ones((1, 4, 4, 1), np.float32), np.ones((3, 3, 1, 1), np.float32)
+    message = (
+        "conv2d: algorithm 'winograd' can't do this shape, expected one of 'auto', 'direct', 'reference' "
+        "(x: (1, 4, 4, 1), kernel: (3, 3, 1, 1), groups=1)"
+    )
+    with pytest.raises(ValueError, match="winograd") as caught:
+        ops.conv2d(x, kernel, algorithm="winograd")
+    assert str(caught.value) == message
+
+
+def test_the_environment_steers_auto(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To an algorithm of that name, back to the best where it can't do the shape, and nothing but auto."""
+    a = arrays(pick(CONV_CASES, "many_channels")[0], np.dtype("float32"))
+    direct, by_reference = (ops.conv2d(a.x, a.kernel, algorithm=name) for name in ("direct", "reference"))
+    assert (direct != by_reference).any()  # float64 sums differ from float32 ones
+    for steered, expected in (("reference", by_reference), ("winograd", direct), ("", direct)):
+        monkeypatch.setenv("KONV_ALGORITHM", steered)
+        assert_same_bits(ops.conv2d(a.x, a.kernel), expected)
+        assert_same_bits(ops.conv2d(a.x, a.kernel, algorithm="direct"), direct)
+    monkeypatch.setenv("KONV_ALGORITHM", "fast")
+    with pytest.raises(ValueError, match=r"KONV_ALGORITHM must be .*'reference', received 'fast'$"):
+        ops.conv2d(a.x, a.kernel)

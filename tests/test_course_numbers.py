@@ -57,7 +57,7 @@ def test_number_of_parameters() -> None:
 
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 4), (2, 3), (3, 1), (3, 2), (3, 4), (5, 2)])
 def test_dilated_kernel_spans_kernel_plus_gaps(dtype: np.dtype[Any], kernel: int, dilation: int) -> None:
-    """A dilated filter spans kernel + (kernel - 1) * (dilation - 1) pixels, like one with zeros in its gaps."""
+    """A dilated filter spans kernel + (kernel - 1) * (dilation - 1) pixels, as one with zeros in between."""
     span = kernel + (kernel - 1) * (dilation - 1)
     x_shape, kernel_shape = (1, 20, 20, 1), (kernel, kernel, 1, 1)
     size = 20 - span + 1

@@ -88,7 +88,7 @@ def test_conv2d_transpose(isa: str, dtype: np.dtype[Any], case: TransposeCase) -
     bias = draw_integers("bias", shape[3:], dtype)
     legal = min(shape[1:3]) >= 1
     if not legal or reference.conv2d_output_shape(shape, case.kernel, **case.conv_options) != case.x:
-        with pytest.raises(ValueError, match="^conv2d_transpose: "):
+        with pytest.raises(ValueError, match=r"^conv2d_transpose: "):
             ops.conv2d_transpose(x, kernel, bias, **case.options)
         return
     y = ops.conv2d_transpose(x, kernel, bias, **case.options)
@@ -107,7 +107,8 @@ def test_pooling(isa: str, dtype: np.dtype[Any], case: PoolCase) -> None:
     x = draw_integers("x", case.x, dtype)
     if min(shape[1:3]) < 1:
         for op in (ops.max_pool2d, ops.max_pool2d_with_argmax, ops.avg_pool2d, ops.sum_pool2d):
-            with pytest.raises(ValueError, match=rf"^{op.__name__}: the output's (height|width) would be"):
+            name = op.__name__.removesuffix("_with_argmax")  # one kernel does both
+            with pytest.raises(ValueError, match=rf"^{name}: the output's (height|width) would be"):
                 op(x, size, **options)
         return
     y, argmax = ops.max_pool2d_with_argmax(x, size, **options)

@@ -10,30 +10,27 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).parents[1] / "README.md"
+SPEED = re.compile(r"[\d.]+ s, \d+ images/s")
 NUMBER = re.compile(r"\d+\.\d+")
 
 
-def blocks(language: str) -> list[str]:
-    """Return the README's fenced blocks of a language."""
-    return re.findall(
-        rf"^```{language}\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
+def block(language: str) -> str:
+    """Return the README's only fenced block of a language."""
+    fence = re.compile(rf"^```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    (text,) = fence.findall(README.read_text(encoding="utf-8"))
+    return text
+
+
+def words_and_numbers(output: str) -> tuple[str, list[float]]:
+    """Take output apart, leaving out what the clock decides."""
+    output = SPEED.sub("", output)
+    return NUMBER.sub("#", output), [float(number) for number in NUMBER.findall(output)]
 
 
 def test_example_prints_its_output():
-    (example,), (output,) = blocks("python"), blocks("text")
-    done = subprocess.run([sys.executable, "-c", example], check=True, capture_output=True, text=True)
-    assert NUMBER.sub("#", done.stdout) == NUMBER.sub("#", output)
-    printed, promised = ([float(number) for number in NUMBER.findall(text)] for text in (done.stdout, output))
-    assert printed == pytest.approx(
-        promised, abs=0.02
-    )  # instruction sets differ in the last bits of a training
-
-
-def test_example_is_ten_lines():
-    (example,) = blocks("python")
-    assert len([line for line in example.splitlines() if line]) <= 10
-
-
-def test_commands_are_two():
-    assert len(blocks("sh")) == 2
+    done = subprocess.run([sys.executable, "-c", block("python")], check=True, capture_output=True, text=True)
+    printed, numbers = words_and_numbers(done.stdout)
+    promised, promised_numbers = words_and_numbers(block("text"))
+    assert printed == promised
+    # Instruction sets differ in the last bits, so trainings on them end near each other.
+    assert numbers == pytest.approx(promised_numbers, rel=0.05, abs=0.02)

@@ -23,7 +23,8 @@ Dims to_dims(const Container& dims) {
 
 // konv.ops hands over C-contiguous, aligned, native arrays of one dtype; anything else here would be misread.
 inline void require_plain(const char* op, const char* name, const py::array& array) {
-  constexpr int kPlain = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  constexpr int kPlain =
+      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
   if ((array.flags() & kPlain) != kPlain)
     throw py::type_error(concatenate(op, ": ", name, " must be C-contiguous and aligned"));
 }
@@ -32,8 +33,9 @@ template <class T>
 const T* data_of(const char* op, const char* name, const py::array& array) {
   require_plain(op, name, array);
   if (!py::isinstance<py::array_t<T>>(array))
-    throw py::type_error(concatenate(op, ": ", name, " must have the dtype ", sizeof(T) == 4 ? "float32" : "float64",
-                                     " of the first array, received ", py::str(array.dtype()).cast<std::string>()));
+    throw py::type_error(concatenate(op, ": ", name, " must have the dtype ",
+                                     sizeof(T) == 4 ? "float32" : "float64", " of the first array, received ",
+                                     py::str(array.dtype()).cast<std::string>()));
   return static_cast<const T*>(array.data());
 }
 

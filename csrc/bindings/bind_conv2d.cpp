@@ -15,8 +15,8 @@ py::array conv2d(const py::array& x, const py::array& kernel, const OptionalArra
                  const PaddingArgument& padding, const Pair& dilation, int64_t groups, bool relu,
                  const std::string& algorithm) {
   const char* op = "conv2d";
-  const Conv2dShape shape = make_conv2d_shape(op, dims_of(x), dims_of(kernel), strides, to_padding(op, padding),
-                                              dilation, groups);
+  const Conv2dShape shape =
+      make_conv2d_shape(op, dims_of(x), dims_of(kernel), strides, to_padding(op, padding), dilation, groups);
   if (bias) require_bias(op, dims_of(*bias), shape.K);
   const cpu::AlgorithmChoice choice = cpu::choose_algorithm(op, algorithm);
   return with_dtype(op, "x", x, [&](auto zero) {
@@ -30,9 +30,11 @@ py::array conv2d(const py::array& x, const py::array& kernel, const OptionalArra
 
 // The gradients of one convolution, each only where needed. With `transposed`, x is the convolution's y.
 template <class T>
-Gradients gradients(const char* op, const Conv2dShape& shape, bool transposed, const py::array& grad, const py::array& x,
-                    const py::array& kernel, const Needs& needs, cpu::AlgorithmChoice choice) {
-  const T *gs = data_of<T>(op, "grad", grad), *xs = data_of<T>(op, "x", x), *ks = data_of<T>(op, "kernel", kernel);
+Gradients gradients(const char* op, const Conv2dShape& shape, bool transposed, const py::array& grad,
+                    const py::array& x, const py::array& kernel, const Needs& needs,
+                    cpu::AlgorithmChoice choice) {
+  const T *gs = data_of<T>(op, "grad", grad), *xs = data_of<T>(op, "x", x),
+          *ks = data_of<T>(op, "kernel", kernel);
   Gradients result;
   if (needs[0]) {
     cpu::Buffer buffer = without_gil([&] {
@@ -50,18 +52,19 @@ Gradients gradients(const char* op, const Conv2dShape& shape, bool transposed, c
   }
   if (needs[2]) {
     const int64_t columns = grad.shape(grad.ndim() - 1);
-    cpu::Buffer buffer = without_gil([&] { return cpu::column_sums(op, gs, grad.size() / columns, columns); });
+    cpu::Buffer buffer =
+        without_gil([&] { return cpu::column_sums(op, gs, grad.size() / columns, columns); });
     std::get<2>(result) = to_array<T>(std::move(buffer), Dims{columns});
   }
   return result;
 }
 
-Gradients conv2d_backward(const py::array& grad, const py::array& x, const py::array& kernel, const Pair& strides,
-                          const PaddingArgument& padding, const Pair& dilation, int64_t groups, const Needs& needs,
-                          const std::string& algorithm) {
+Gradients conv2d_backward(const py::array& grad, const py::array& x, const py::array& kernel,
+                          const Pair& strides, const PaddingArgument& padding, const Pair& dilation,
+                          int64_t groups, const Needs& needs, const std::string& algorithm) {
   const char* op = "conv2d_backward";
-  const Conv2dShape shape = make_conv2d_shape(op, dims_of(x), dims_of(kernel), strides, to_padding(op, padding),
-                                              dilation, groups);
+  const Conv2dShape shape =
+      make_conv2d_shape(op, dims_of(x), dims_of(kernel), strides, to_padding(op, padding), dilation, groups);
   require_dims(op, "grad", dims_of(grad), to_dims(shape.y_dims()));
   const cpu::AlgorithmChoice choice = cpu::choose_algorithm(op, algorithm);
   return with_dtype(op, "grad", grad, [&](auto zero) {
@@ -69,12 +72,13 @@ Gradients conv2d_backward(const py::array& grad, const py::array& x, const py::a
   });
 }
 
-py::array conv2d_transpose(const py::array& x, const py::array& kernel, const OptionalArray& bias, const Pair& strides,
-                           const PaddingArgument& padding, const std::optional<Pair>& output_padding,
-                           const Pair& dilation, int64_t groups, const std::string& algorithm) {
+py::array conv2d_transpose(const py::array& x, const py::array& kernel, const OptionalArray& bias,
+                           const Pair& strides, const PaddingArgument& padding,
+                           const std::optional<Pair>& output_padding, const Pair& dilation, int64_t groups,
+                           const std::string& algorithm) {
   const char* op = "conv2d_transpose";
-  const Conv2dShape shape = make_conv2d_transpose_shape(op, dims_of(x), dims_of(kernel), strides,
-                                                        to_padding(op, padding), output_padding, dilation, groups);
+  const Conv2dShape shape = make_conv2d_transpose_shape(
+      op, dims_of(x), dims_of(kernel), strides, to_padding(op, padding), output_padding, dilation, groups);
   if (bias) require_bias(op, dims_of(*bias), shape.C);
   const cpu::AlgorithmChoice choice = cpu::choose_algorithm(op, algorithm);
   return with_dtype(op, "x", x, [&](auto zero) {
@@ -88,11 +92,11 @@ py::array conv2d_transpose(const py::array& x, const py::array& kernel, const Op
 
 Gradients conv2d_transpose_backward(const py::array& grad, const py::array& x, const py::array& kernel,
                                     const Pair& strides, const PaddingArgument& padding,
-                                    const std::optional<Pair>& output_padding, const Pair& dilation, int64_t groups,
-                                    const Needs& needs, const std::string& algorithm) {
+                                    const std::optional<Pair>& output_padding, const Pair& dilation,
+                                    int64_t groups, const Needs& needs, const std::string& algorithm) {
   const char* op = "conv2d_transpose_backward";
-  const Conv2dShape shape = make_conv2d_transpose_shape(op, dims_of(x), dims_of(kernel), strides,
-                                                        to_padding(op, padding), output_padding, dilation, groups);
+  const Conv2dShape shape = make_conv2d_transpose_shape(
+      op, dims_of(x), dims_of(kernel), strides, to_padding(op, padding), output_padding, dilation, groups);
   require_dims(op, "grad", dims_of(grad), to_dims(shape.x_dims()));
   const cpu::AlgorithmChoice choice = cpu::choose_algorithm(op, algorithm);
   return with_dtype(op, "grad", grad, [&](auto zero) {
@@ -100,19 +104,20 @@ Gradients conv2d_transpose_backward(const py::array& grad, const py::array& x, c
   });
 }
 
-py::tuple conv2d_output_shape(const Dims& x, const Dims& kernel, const Pair& strides, const PaddingArgument& padding,
-                              const Pair& dilation, int64_t groups) {
-  const char* op = "conv2d";
+py::tuple conv2d_output_shape(const Dims& x, const Dims& kernel, const Pair& strides,
+                              const PaddingArgument& padding, const Pair& dilation, int64_t groups) {
+  const char* op = "conv2d_output_shape";
   return py::tuple(py::cast(
       make_conv2d_shape(op, x, kernel, strides, to_padding(op, padding), dilation, groups).y_dims()));
 }
 
 py::tuple conv2d_transpose_output_shape(const Dims& x, const Dims& kernel, const Pair& strides,
-                                        const PaddingArgument& padding, const std::optional<Pair>& output_padding,
-                                        const Pair& dilation, int64_t groups) {
-  const char* op = "conv2d_transpose";
-  return py::tuple(py::cast(make_conv2d_transpose_shape(op, x, kernel, strides, to_padding(op, padding), output_padding,
-                                                        dilation, groups)
+                                        const PaddingArgument& padding,
+                                        const std::optional<Pair>& output_padding, const Pair& dilation,
+                                        int64_t groups) {
+  const char* op = "conv2d_transpose_output_shape";
+  return py::tuple(py::cast(make_conv2d_transpose_shape(op, x, kernel, strides, to_padding(op, padding),
+                                                        output_padding, dilation, groups)
                                 .x_dims()));
 }
 
@@ -134,7 +139,8 @@ DenseShape make_dense_shape(const char* op, const Dims& x, const Dims& kernel) {
          ", kernel: ", tuple_text(kernel), ")");
   int64_t rows = 1;
   for (size_t i = 0; i + 1 < x.size(); ++i) rows = checked_multiply(op, "x", rows, x[i]);
-  DenseShape shape{make_conv2d_shape(op, {rows, 1, 1, x.back()}, {1, 1, kernel[0], kernel[1]}, {1, 1}, {}, {1, 1}, 1), x};
+  DenseShape shape{
+      make_conv2d_shape(op, {rows, 1, 1, x.back()}, {1, 1, kernel[0], kernel[1]}, {1, 1}, {}, {1, 1}, 1), x};
   shape.y_dims.back() = kernel[1];
   return shape;
 }
@@ -147,18 +153,21 @@ py::array dense(const py::array& x, const py::array& kernel, const OptionalArray
     using T = decltype(zero);
     const T *xs = data_of<T>(op, "x", x), *ks = data_of<T>(op, "kernel", kernel),
             *bs = optional_data_of<T>(op, "bias", bias);
-    cpu::Buffer y = without_gil(
-        [&] { return cpu::conv2d_forward(op, shape.conv, xs, ks, bs, relu, {cpu::Algorithm::kDirect, false}); });
+    cpu::Buffer y = without_gil([&] {
+      return cpu::conv2d_forward(op, shape.conv, xs, ks, bs, relu, {cpu::Algorithm::kDirect, false});
+    });
     return to_array<T>(std::move(y), shape.y_dims);
   });
 }
 
-Gradients dense_backward(const py::array& grad, const py::array& x, const py::array& kernel, const Needs& needs) {
+Gradients dense_backward(const py::array& grad, const py::array& x, const py::array& kernel,
+                         const Needs& needs) {
   const char* op = "dense_backward";
   const DenseShape shape = make_dense_shape(op, dims_of(x), dims_of(kernel));
   require_dims(op, "grad", dims_of(grad), shape.y_dims);
   return with_dtype(op, "grad", grad, [&](auto zero) {
-    return gradients<decltype(zero)>(op, shape.conv, false, grad, x, kernel, needs, {cpu::Algorithm::kDirect, false});
+    return gradients<decltype(zero)>(op, shape.conv, false, grad, x, kernel, needs,
+                                     {cpu::Algorithm::kDirect, false});
   });
 }
 

@@ -44,7 +44,9 @@ void bind_runtime(py::module_& module) {
   module.def("build_info", &build_info);
   module.def("pool_info", &pool_info);
   module.def("clear_cache", [] { cpu::BufferPool::instance().clear(); });
-  module.def("require_memory", [](const std::string& op, int64_t bytes) { cpu::require_memory(op.c_str(), bytes); });
+  module.def("require_memory",
+             [](const std::string& op, int64_t bytes) { cpu::require_memory(op.c_str(), bytes); });
+  module.def("set_thread_work", &cpu::set_thread_work);
   module.def("set_poison", [](bool poison) { cpu::BufferPool::instance().set_poison(poison); });
 }
 

@@ -4,7 +4,10 @@
 #include "cpu/isa.hpp"
 
 namespace konv::bindings {
+void bind_batch_norm(pybind11::module_& module);
 void bind_conv2d(pybind11::module_& module);
+void bind_elementwise(pybind11::module_& module);
+void bind_pool2d(pybind11::module_& module);
 void bind_runtime(pybind11::module_& module);
 }  // namespace konv::bindings
 
@@ -14,6 +17,9 @@ PYBIND11_MODULE(_core, module) {
   } catch (const std::runtime_error& error) {
     throw pybind11::import_error(error.what());
   }
+  konv::bindings::bind_batch_norm(module);
   konv::bindings::bind_conv2d(module);
+  konv::bindings::bind_elementwise(module);
+  konv::bindings::bind_pool2d(module);
   konv::bindings::bind_runtime(module);
 }

@@ -6,8 +6,8 @@ namespace {
 
 void require_kernel_dims(const char* op, const Dims& kernel) {
   if (kernel.size() != 4)
-    fail(op, "kernel must have 4 dimensions (kernel_h, kernel_w, in, out), received ", kernel.size(),
-         ": ", tuple_text(kernel));
+    fail(op, "kernel must have 4 dimensions (kernel_h, kernel_w, in, out), received ", kernel.size(), ": ",
+         tuple_text(kernel));
   for (int64_t dim : kernel)
     if (dim < 1) fail(op, "every dimension of kernel must be at least 1, received ", tuple_text(kernel));
 }
@@ -50,8 +50,7 @@ WindowAxis make_transposed_axis(const char* op, Axis axis, int64_t in, int64_t w
                                 int64_t dilation, const Padding& padding, const int64_t* output_padding) {
   if (stride < 1 || dilation < 1) make_window_axis(op, axis, 1, window, stride, dilation, {}, false);
   const char* name = axis == Axis::kHeight ? "height" : "width";
-  const int64_t size =
-      transposed_size(op, axis, in, window, stride, dilation, padding, output_padding);
+  const int64_t size = transposed_size(op, axis, in, window, stride, dilation, padding, output_padding);
   if (size < 1)
     fail(op, "the output's ", name, " would be ", size, ", expected at least 1 (input ", in, ", window ",
          window, ", stride ", stride, ", dilation_rate ", dilation, ", padding (",
@@ -61,8 +60,8 @@ WindowAxis make_transposed_axis(const char* op, Axis axis, int64_t in, int64_t w
   if (w.out != in)
     fail(op, "a result of ", name, " ", size, " is not the input of a convolution with output ", in,
          " (it would give ", w.out, "): output_padding must lie below the stride, received output_padding ",
-         output_padding ? *output_padding : 0, ", stride ", stride, ", window ", window,
-         ", dilation_rate ", dilation);
+         output_padding ? *output_padding : 0, ", stride ", stride, ", window ", window, ", dilation_rate ",
+         dilation);
   return w;
 }
 
@@ -101,17 +100,21 @@ Conv2dShape make_conv2d_shape(const char* op, const Dims& x, const Dims& kernel,
     fail(op, "kernel has ", kernel[2], " input channels but each group of x has ", C / groups, " ",
          received());
   }
-  Conv2dShape shape{x[0], C, K, groups,
-                    make_window_axis(op, Axis::kHeight, x[1], kernel[0], strides[0], dilation[0], padding, false),
-                    make_window_axis(op, Axis::kWidth, x[2], kernel[1], strides[1], dilation[1], padding, false)};
+  Conv2dShape shape{
+      x[0],
+      C,
+      K,
+      groups,
+      make_window_axis(op, Axis::kHeight, x[1], kernel[0], strides[0], dilation[0], padding, false),
+      make_window_axis(op, Axis::kWidth, x[2], kernel[1], strides[1], dilation[1], padding, false)};
   checked_bytes(op, "the result", shape.y_dims(), 8);
   return shape;
 }
 
 Conv2dShape make_conv2d_transpose_shape(const char* op, const Dims& x, const Dims& kernel,
                                         const Pair& strides, const Padding& padding,
-                                        const std::optional<Pair>& output_padding,
-                                        const Pair& dilation, int64_t groups) {
+                                        const std::optional<Pair>& output_padding, const Pair& dilation,
+                                        int64_t groups) {
   require_image_dims(op, "x", x);
   require_kernel_dims(op, kernel);
   require_groups(op, groups);

@@ -24,6 +24,9 @@ struct Conv2dShape {
   std::array<int64_t, 4> kernel_dims() const { return {h.window, w.window, group_channels(), K}; }
   std::array<int64_t, 4> y_dims() const { return {N, h.out, w.out, K}; }
   int64_t kernel_size() const { return h.window * w.window * group_channels() * K; }
+  double flops() const {
+    return 2.0 * static_cast<double>(N * h.out * w.out) * static_cast<double>(kernel_size());
+  }
   bool is_depthwise() const { return groups == C && groups > 1; }
 };
 
@@ -34,8 +37,8 @@ Conv2dShape make_conv2d_shape(const char* op, const Dims& x, const Dims& kernel,
 // x is the input of the transposed convolution, kernel (R, S, filters / groups, in).
 Conv2dShape make_conv2d_transpose_shape(const char* op, const Dims& x, const Dims& kernel,
                                         const Pair& strides, const Padding& padding,
-                                        const std::optional<Pair>& output_padding,
-                                        const Pair& dilation, int64_t groups);
+                                        const std::optional<Pair>& output_padding, const Pair& dilation,
+                                        int64_t groups);
 
 // grad must have the dimensions `expected`, those of what the forward pass returned.
 void require_dims(const char* op, const char* name, const Dims& received, const Dims& expected);

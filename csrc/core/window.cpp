@@ -19,8 +19,7 @@ WindowAxis make_window_axis(const char* op, Axis axis, int64_t size, int64_t win
   require_positive(op, "the window", axis, window);
   require_positive(op, "the input", axis, size);
   const char* what = "the padded input";
-  const int64_t extent =
-      checked_add(op, what, checked_multiply(op, what, window - 1, dilation), 1);
+  const int64_t extent = checked_add(op, what, checked_multiply(op, what, window - 1, dilation), 1);
 
   WindowAxis w{size, window, stride, dilation, 0, 0, 0};
   if (padding.mode == Padding::Mode::kSame) {
@@ -49,10 +48,11 @@ WindowAxis make_window_axis(const char* op, Axis axis, int64_t size, int64_t win
     w.out = WindowAxis::floor_div(room, stride) + 1;
   }
   if (w.out < 1)
-    fail(op, "the output's ", axis_name(axis), " would be ", w.out, ", expected at least 1: ",
-         ceil_mode ? "ceil" : "floor", "((", size, " + ", w.before, " + ", w.after, " - (", window,
-         " - 1) * ", dilation, " - 1) / ", stride, ") + 1 (input ", size, ", padding (", w.before,
-         ", ", w.after, "), window ", window, ", dilation_rate ", dilation, ", stride ", stride, ")");
+    fail(op, "the output's ", axis_name(axis), " would be ", w.out,
+         ", expected at least 1: ", ceil_mode ? "ceil" : "floor", "((", size, " + ", w.before, " + ", w.after,
+         " - (", window, " - 1) * ", dilation, " - 1) / ", stride, ") + 1 (input ", size, ", padding (",
+         w.before, ", ", w.after, "), window ", window, ", dilation_rate ", dilation, ", stride ", stride,
+         ")");
   return w;
 }
 

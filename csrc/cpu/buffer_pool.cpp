@@ -14,7 +14,7 @@
 namespace konv::cpu {
 namespace {
 
-constexpr size_t kAlignment = 64;           // a cache line and the widest vector
+constexpr size_t kAlignment = 64;  // a cache line and the widest vector
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kSmallest = 256;
 constexpr size_t kGuard = 64;  // bytes of a guard band, at least
@@ -43,8 +43,7 @@ std::mutex* pool_mutex = nullptr;
 
 }  // namespace
 
-BufferPool::BufferPool()
-    : cap_(static_cast<size_t>(std::min<int64_t>(kLargestCap, total_memory() / 4))) {
+BufferPool::BufferPool() : cap_(static_cast<size_t>(std::min<int64_t>(kLargestCap, total_memory() / 4))) {
   // A fork in the middle of another thread's call must not leave the child a locked pool.
   pool_mutex = &mutex_;
   pthread_atfork([] { pool_mutex->lock(); }, [] { pool_mutex->unlock(); }, [] { pool_mutex->unlock(); });

@@ -1,7 +1,9 @@
-// Convolutions on the CPU: forward, gradient of x, of the kernel and of the bias. Layouts: core/conv2d_shape.hpp.
+// Convolutions on the CPU: forward, gradient of x, of the kernel and of the bias. Layouts:
+// core/conv2d_shape.hpp.
 //
-// Each call plans (first row of the algorithm table that can do the shape), packs, and shares independent outputs
-// out over threads. The plan is a function of the shape alone, and forward and gradient of x not of N.
+// Each call plans (first row of the algorithm table that can do the shape), packs, and shares independent
+// outputs out over threads. The plan is a function of the shape alone, and forward and gradient of x not of
+// N.
 #pragma once
 
 #include <string>

@@ -102,12 +102,13 @@ Buffer conv2d_kernel_gradient(const char* op, const Conv2dShape& shape, const T*
   return plan<T>(op, shape, choice).kernel_gradient(op, shape, x, grad);
 }
 
-#define KONV_INSTANTIATE(T)                                                                                     \
-  template Buffer conv2d_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool,        \
-                                    AlgorithmChoice);                                                           \
-  template Buffer conv2d_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, const T*,       \
-                                           AlgorithmChoice);                                                    \
-  template Buffer conv2d_kernel_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, AlgorithmChoice);
+#define KONV_INSTANTIATE(T)                                                                               \
+  template Buffer conv2d_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool,  \
+                                    AlgorithmChoice);                                                     \
+  template Buffer conv2d_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, \
+                                           AlgorithmChoice);                                              \
+  template Buffer conv2d_kernel_gradient<T>(const char*, const Conv2dShape&, const T*, const T*,          \
+                                            AlgorithmChoice);
 KONV_INSTANTIATE(float)
 KONV_INSTANTIATE(double)
 #undef KONV_INSTANTIATE

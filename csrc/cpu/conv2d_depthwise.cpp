@@ -1,7 +1,7 @@
 // Depthwise convolution with one filter a channel: forward, gradient of x, gradient of the kernel.
 //
-// There is no reduction over channels, so vectors run over channels and every pass is bound by memory. Slabs and
-// blocks are those of the direct algorithm.
+// There is no reduction over channels, so vectors run over channels and every pass is bound by memory. Slabs
+// and blocks are those of the direct algorithm.
 #include <algorithm>
 
 #include "cpu/carver.hpp"
@@ -34,7 +34,8 @@ class DepthwiseBlocks {
         depthwise_(*kernels<T>().conv2d_depthwise),
         channels_(problem.groups),
         padded_channels_(parts(channels_, depthwise_.lanes) * depthwise_.lanes),
-        plan_(make_slab_plan(problem.h, problem.w, padded_channels_, false, kBlockPixels, kChannels, 0, sizeof(T))),
+        plan_(make_slab_plan(problem.h, problem.w, padded_channels_, false, kBlockPixels, kChannels, 0,
+                             sizeof(T))),
         taps_(plan_.tap_offsets()),
         channel_blocks_(parts(padded_channels_, plan_.channels)) {}
 
@@ -51,7 +52,8 @@ class DepthwiseBlocks {
   }
 
   // Fills slab and tables; returns the number of pixels. `out` are offsets of y within an image.
-  int64_t prepare(const T* x, int64_t image, int64_t block, int64_t channel_block, DepthwiseScratch<T>& s) const {
+  int64_t prepare(const T* x, int64_t image, int64_t block, int64_t channel_block,
+                  DepthwiseScratch<T>& s) const {
     fill_block_tables(plan_, block, s.tables);
     const TapAxis &h = problem_.h, &w = problem_.w;
     int64_t pixels = 0;
@@ -95,11 +97,12 @@ class DepthwiseBlocks {
 template <class T>
 class DepthwiseRun : DepthwiseBlocks<T> {
   using Base = DepthwiseBlocks<T>;
-  using Base::channel_blocks_, Base::channels_, Base::padded_channels_, Base::plan_, Base::problem_, Base::taps_;
+  using Base::channel_blocks_, Base::channels_, Base::padded_channels_, Base::plan_, Base::problem_,
+      Base::taps_;
 
  public:
   explicit DepthwiseRun(const ConvProblem& problem)
-      : Base(problem), threads_(threads_for(kMaxThreads, problem.operations())) {}
+      : Base(problem), threads_(threads_for(kMaxThreads, problem.nanoseconds())) {}
 
   int64_t scratch_bytes() const {
     Carver weights, one;
@@ -154,14 +157,15 @@ class DepthwiseRun : DepthwiseBlocks<T> {
 template <class T>
 class DepthwiseGradientRun : DepthwiseBlocks<T> {
   using Base = DepthwiseBlocks<T>;
-  using Base::channel_blocks_, Base::channels_, Base::padded_channels_, Base::plan_, Base::problem_, Base::taps_;
+  using Base::channel_blocks_, Base::channels_, Base::padded_channels_, Base::plan_, Base::problem_,
+      Base::taps_;
 
  public:
   explicit DepthwiseGradientRun(const ConvProblem& problem)
       : Base(problem),
         blocks_(problem.images * Base::image_blocks()),
         splits_(std::clamp<int64_t>(kGradientTasks / channel_blocks_, 1, std::max<int64_t>(1, blocks_))),
-        threads_(threads_for(channel_blocks_ * splits_, problem.operations())) {}
+        threads_(threads_for(channel_blocks_ * splits_, problem.nanoseconds())) {}
 
   int64_t scratch_bytes() const {
     Carver sums, one;
@@ -219,12 +223,14 @@ class DepthwiseGradientRun : DepthwiseBlocks<T> {
 }  // namespace
 
 template <class T>
-Buffer depthwise_forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel, const T* bias, bool relu) {
+Buffer depthwise_forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel, const T* bias,
+                         bool relu) {
   return run_forward<DepthwiseRun<T>>(op, s, x, kernel, bias, relu);
 }
 
 template <class T>
-Buffer depthwise_input_gradient(const char* op, const Conv2dShape& s, const T* grad, const T* kernel, const T* bias) {
+Buffer depthwise_input_gradient(const char* op, const Conv2dShape& s, const T* grad, const T* kernel,
+                                const T* bias) {
   return run_input_gradient<DepthwiseRun<T>>(op, s, grad, kernel, bias);
 }
 
@@ -237,9 +243,10 @@ Buffer depthwise_kernel_gradient(const char* op, const Conv2dShape& s, const T* 
   return std::move(memory.result);
 }
 
-#define KONV_INSTANTIATE(T)                                                                                     \
-  template Buffer depthwise_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool);    \
-  template Buffer depthwise_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, const T*);   \
+#define KONV_INSTANTIATE(T)                                                                                  \
+  template Buffer depthwise_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool); \
+  template Buffer depthwise_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*,           \
+                                              const T*);                                                     \
   template Buffer depthwise_kernel_gradient<T>(const char*, const Conv2dShape&, const T*, const T*);
 KONV_INSTANTIATE(float)
 KONV_INSTANTIATE(double)

@@ -1,8 +1,9 @@
 // Direct convolution, forward and gradient of x: the outer-product tile over zero-padded slabs.
 //
-// A task is a block of about kBlockPixels output pixels of one image and group. For each block of channels it copies
-// what the pixels read into a slab, then runs the tile over all filters; the partial sums of the blocks of channels
-// meet in the result. Every output is summed by one thread in an order that only the shape determines.
+// A task is a block of about kBlockPixels output pixels of one image and group. For each block of channels it
+// copies what the pixels read into a slab, then runs the tile over all filters; the partial sums of the
+// blocks of channels meet in the result. Every output is summed by one thread in an order that only the shape
+// determines.
 #include <algorithm>
 
 #include "cpu/carver.hpp"
@@ -15,17 +16,17 @@
 namespace konv::cpu {
 namespace {
 
-constexpr int64_t kBlockPixels = 112;          // eight tiles of 14 rows
-constexpr int64_t kChannels = 128;             // of a slab: with its kernel block it stays in L2
-constexpr int64_t kPointwiseChannels = 512;    // a 1x1 slab has no halo
-constexpr int64_t kTasksPerThread = 4;         // enough to balance the load
+constexpr int64_t kBlockPixels = 112;        // eight tiles of 14 rows
+constexpr int64_t kChannels = 128;           // of a slab: with its kernel block it stays in L2
+constexpr int64_t kPointwiseChannels = 512;  // a 1x1 slab has no halo
+constexpr int64_t kTasksPerThread = 4;       // enough to balance the load
 
 // All pixels of all images become one row of one image.
 ConvProblem flat_if_pointwise(ConvProblem p) {
-  if (!is_pointwise(p.h, p.w)) return p;
+  if (p.images == 0 || !is_pointwise(p.h, p.w)) return p;
   p.w.in = p.w.out = p.images * p.h.out * p.w.out;
   p.h.in = p.h.out = 1;
-  p.images = p.w.out > 0 ? 1 : 0;
+  p.images = 1;
   return p;
 }
 
@@ -46,12 +47,12 @@ class DirectRun {
         kernels_(*kernels<T>().conv2d_direct),
         tile_(kernels_.tile_for(problem.filters)),
         plan_(make_slab_plan(problem_.h, problem_.w, problem.channels, true, kBlockPixels,
-                             problem.h.taps * problem.w.taps == 1 ? kPointwiseChannels : kChannels, kernels_.lanes,
-                             sizeof(T))),
+                             problem.h.taps * problem.w.taps == 1 ? kPointwiseChannels : kChannels,
+                             kernels_.lanes, sizeof(T))),
         taps_(plan_.tap_offsets()),
         filter_blocks_(parts(problem.filters, tile_.block_filters)),
         channel_blocks_(parts(problem.channels, plan_.channels)),
-        threads_(threads_for(kMaxThreads, problem_.operations())) {
+        threads_(threads_for(kMaxThreads, problem_.nanoseconds())) {
     for (int64_t r = 0; r < problem.h.taps; ++r)
       for (int64_t s = 0; s < problem.w.taps; ++s)
         kernel_taps_.push_back((problem.h.first_tap + r * problem.h.tap_stride) * problem.kernel_row +
@@ -78,14 +79,15 @@ class DirectRun {
     carve_thread(one);
     const int64_t blocks = plan_.block_rows * plan_.block_columns;
     const int64_t base_tasks = problem_.images * blocks * problem_.groups;
-    const int64_t splits = std::clamp<int64_t>(parts(threads_ * kTasksPerThread, std::max<int64_t>(1, base_tasks)), 1,
-                                               filter_blocks_);
+    const int64_t splits = std::clamp<int64_t>(
+        parts(threads_ * kTasksPerThread, std::max<int64_t>(1, base_tasks)), 1, filter_blocks_);
     parallel_for(threads_, base_tasks * splits, [&](int64_t task, int thread) {
       Carver own(static_cast<char*>(scratch) + shared.bytes() + thread * one.bytes());
       DirectScratch<T> s = carve_thread(own);
       s.packed = packed;
       const int64_t split = task % splits, group = task / splits % problem_.groups;
-      const int64_t block = task / splits / problem_.groups % blocks, image = task / splits / problem_.groups / blocks;
+      const int64_t block = task / splits / problem_.groups % blocks,
+                    image = task / splits / problem_.groups / blocks;
       run_block(x, bias, relu, y, s, image, block, group, filter_blocks_ * split / splits,
                 filter_blocks_ * (split + 1) / splits);
     });
@@ -129,8 +131,8 @@ class DirectRun {
     tile_.pack_panel(source);
   }
 
-  void run_block(const T* x, const T* bias, bool relu, T* y, DirectScratch<T>& s, int64_t image, int64_t block,
-                 int64_t group, int64_t first_filter_block, int64_t last_filter_block) const {
+  void run_block(const T* x, const T* bias, bool relu, T* y, DirectScratch<T>& s, int64_t image,
+                 int64_t block, int64_t group, int64_t first_filter_block, int64_t last_filter_block) const {
     fill_block_tables(plan_, block, s.tables);
     const TapAxis &h = problem_.h, &w = problem_.w;
     int64_t pixels = 0;
@@ -190,17 +192,19 @@ class DirectRun {
 }  // namespace
 
 template <class T>
-Buffer direct_forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel, const T* bias, bool relu) {
+Buffer direct_forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel, const T* bias,
+                      bool relu) {
   return run_forward<DirectRun<T>>(op, s, x, kernel, bias, relu);
 }
 
 template <class T>
-Buffer direct_input_gradient(const char* op, const Conv2dShape& s, const T* grad, const T* kernel, const T* bias) {
+Buffer direct_input_gradient(const char* op, const Conv2dShape& s, const T* grad, const T* kernel,
+                             const T* bias) {
   return run_input_gradient<DirectRun<T>>(op, s, grad, kernel, bias);
 }
 
-#define KONV_INSTANTIATE(T)                                                                                  \
-  template Buffer direct_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool);    \
+#define KONV_INSTANTIATE(T)                                                                               \
+  template Buffer direct_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool); \
   template Buffer direct_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, const T*);
 KONV_INSTANTIATE(float)
 KONV_INSTANTIATE(double)

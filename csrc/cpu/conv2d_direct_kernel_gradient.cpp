@@ -1,9 +1,11 @@
-// Direct convolution, gradient of the kernel: dW[tap][c][k] = sum over pixels of x[pixel + tap][c] * grad[pixel][k].
+// Direct convolution, gradient of the kernel: dW[tap][c][k] = sum over pixels of x[pixel + tap][c] *
+// grad[pixel][k].
 //
-// The sum over pixels is cut into blocks of about kBlockPixels; a block's slab (as in forward) and packed gradient stay
-// in L2 while the tile runs over taps, channels and filters, and its sums are added to those of the blocks before. A task
-// owns a group of channels, a group of filters and a split of the blocks; splits are added in order at the end. All cuts
-// are functions of the shape, so the bits are the same for any number of threads.
+// The sum over pixels is cut into blocks of about kBlockPixels; a block's slab (as in forward) and packed
+// gradient stay in L2 while the tile runs over taps, channels and filters, and its sums are added to those of
+// the blocks before. A task owns a group of channels, a group of filters and a split of the blocks; splits
+// are added in order at the end. All cuts are functions of the shape, so the bits are the same for any number
+// of threads.
 #include <algorithm>
 
 #include "cpu/carver.hpp"
@@ -16,12 +18,12 @@
 namespace konv::cpu {
 namespace {
 
-constexpr int64_t kBlockPixels = 224;      // loads and stores of the sums cost 1/8 of their multiplications
-constexpr int64_t kChannels = 64;          // of a task: its slab fits L2 beside the packed gradient
-constexpr int64_t kFilters = 128;          // of a task
-constexpr int64_t kPointwiseFilters = 512; // with a single tap the slab is used only once a filter block
-constexpr int64_t kTasks = 16;             // the splits fill up to about as many
-constexpr int64_t kSplitBlocks = 2;        // blocks that a split has at least
+constexpr int64_t kBlockPixels = 224;       // loads and stores of the sums cost 1/8 of their multiplications
+constexpr int64_t kChannels = 64;           // of a task: its slab fits L2 beside the packed gradient
+constexpr int64_t kFilters = 128;           // of a task
+constexpr int64_t kPointwiseFilters = 512;  // with a single tap the slab is used only once a filter block
+constexpr int64_t kTasks = 16;              // the splits fill up to about as many
+constexpr int64_t kSplitBlocks = 2;         // blocks that a split has at least
 
 template <class T>
 struct GradientScratch {
@@ -46,7 +48,8 @@ class KernelGradientRun {
       h.in = h.out = 1;
       images_ = 1;
     }
-    plan_ = make_slab_plan(h, w, shape.group_channels(), true, kBlockPixels, kChannels, kernels_.lanes, sizeof(T));
+    plan_ = make_slab_plan(h, w, shape.group_channels(), true, kBlockPixels, kChannels, kernels_.lanes,
+                           sizeof(T));
     taps_ = plan_.tap_offsets();
     filters_ = std::min(shape.group_filters(), h.taps * w.taps == 1 ? kPointwiseFilters : kFilters);
     channel_groups_ = parts(shape.group_channels(), plan_.channels);
@@ -54,7 +57,7 @@ class KernelGradientRun {
     columns_ = parts(filters_, tile_.block_filters) * tile_.block_filters;
     blocks_ = images_ * plan_.block_rows * plan_.block_columns;
     splits_ = std::clamp<int64_t>(kTasks / owners(), 1, std::max<int64_t>(1, blocks_ / kSplitBlocks));
-    threads_ = threads_for(owners() * splits_, operations());
+    threads_ = threads_for(owners() * splits_, shape.flops() / kFlopsPerNanosecond);
   }
 
   int64_t scratch_bytes() const {
@@ -86,7 +89,6 @@ class KernelGradientRun {
   // A task's owner: the part of the kernel it computes.
   int64_t owners() const { return shape_.groups * channel_groups_ * filter_groups_; }
   int64_t sums_size() const { return plan_.taps * plan_.length * columns_; }
-  double operations() const { return 2.0 * shape_.N * shape_.h.out * shape_.w.out * shape_.kernel_size(); }
 
   GradientScratch<T> carve_thread(Carver& carver) const {
     GradientScratch<T> s{};
@@ -115,7 +117,8 @@ class KernelGradientRun {
   // Elements of one tap in the kernel contract's sums.
   int64_t length_of(const Owner& o) const { return plan_.merged ? plan_.length : o.channels; }
 
-  void run_split(const T* x, const T* grad, GradientScratch<T>& s, T* sums, int64_t owner_index, int64_t split) const {
+  void run_split(const T* x, const T* grad, GradientScratch<T>& s, T* sums, int64_t owner_index,
+                 int64_t split) const {
     const Owner o = owner_of(owner_index);
     const int64_t image_blocks = plan_.block_rows * plan_.block_columns, B = tile_.block_filters;
     const int64_t begin = blocks_ * split / splits_, end = blocks_ * (split + 1) / splits_;
@@ -147,8 +150,10 @@ class KernelGradientRun {
       b.grad_rows = s.tables.rows * s.tables.columns;
       b.blocks = parts(o.filters, B);
       PanelSource<T> panel{};
-      const T* first_grad = grad + ((image * plan_.h.out + s.tables.first_row) * plan_.w.out + s.tables.first_column) * shape_.K +
-                            o.group * shape_.group_filters() + o.first_filter;
+      const T* first_grad =
+          grad +
+          ((image * plan_.h.out + s.tables.first_row) * plan_.w.out + s.tables.first_column) * shape_.K +
+          o.group * shape_.group_filters() + o.first_filter;
       panel.run_offset = s.row_offset;
       panel.runs = s.tables.rows;
       panel.elements = s.tables.columns;
@@ -178,18 +183,20 @@ class KernelGradientRun {
   // Sums of the splits, in order, to the owner's part of grad_kernel.
   void add_splits(const T* sums, int64_t owner_index, T* grad_kernel) const {
     const Owner o = owner_of(owner_index);
-    const int64_t columns = parts(o.filters, tile_.block_filters) * tile_.block_filters, length = length_of(o);
+    const int64_t columns = parts(o.filters, tile_.block_filters) * tile_.block_filters,
+                  length = length_of(o);
     for (int64_t t = 0; t < plan_.taps; ++t)
       for (int64_t l = 0; l < length; ++l) {
         // A merged tap is a row of the kernel, its elements run over columns and channels.
         const int64_t r = plan_.merged ? t : t / plan_.w.taps;
         const int64_t s = plan_.merged ? l / shape_.group_channels() : t % plan_.w.taps;
         const int64_t c = plan_.merged ? l % shape_.group_channels() : l;
-        T* out = grad_kernel +
-                 (((plan_.h.first_tap + r) * shape_.w.window + plan_.w.first_tap + s) * shape_.group_channels() +
-                  o.first_channel + c) *
-                     shape_.K +
-                 o.group * shape_.group_filters() + o.first_filter;
+        T* out =
+            grad_kernel +
+            (((plan_.h.first_tap + r) * shape_.w.window + plan_.w.first_tap + s) * shape_.group_channels() +
+             o.first_channel + c) *
+                shape_.K +
+            o.group * shape_.group_filters() + o.first_filter;
         const T* row = sums + (t * length + l) * columns;
         for (int64_t k = 0; k < o.filters; ++k) out[k] = row[k];
         for (int64_t split = 1; split < splits_; ++split)

@@ -35,12 +35,14 @@ TapAxis forward_taps(const WindowAxis& axis) {
 }
 
 TapAxis input_gradient_taps(const WindowAxis& axis, int64_t phase) {
-  // Position h = phase + stride * i is read by output p through tap r where p * stride = h + before - r * dilation.
-  // Such taps repeat every stride / gcd(stride, dilation).
+  // Position h = phase + stride * i is read by output p through tap r where p * stride = h + before - r *
+  // dilation. Such taps repeat every stride / gcd(stride, dilation).
   const int64_t period = axis.stride / std::gcd(axis.stride, axis.dilation);
-  TapAxis taps{axis.out, WindowAxis::ceil_div(axis.size - phase, axis.stride), 1, 0, 0, 1, 0, 0, phase, axis.stride};
+  TapAxis taps{axis.out,   WindowAxis::ceil_div(axis.size - phase, axis.stride), 1, 0, 0, 1, 0, 0, phase,
+               axis.stride};
   int64_t first = 0;
-  while (first < axis.window && first < period && (phase + axis.before - first * axis.dilation) % axis.stride != 0)
+  while (first < axis.window && first < period &&
+         (phase + axis.before - first * axis.dilation) % axis.stride != 0)
     ++first;
   if (first >= axis.window || first >= period) return taps;  // no tap reaches this phase
   taps.taps = (axis.window - 1 - first) / period + 1;
@@ -84,7 +86,9 @@ SlabPlan make_slab_plan(const TapAxis& h, const TapAxis& w, int64_t channels, bo
   plan.slab_h = make_slab_axis(h, rows, false);
   plan.slab_w = make_slab_axis(w, columns, plan.merged);
   plan.channels = std::min(channels, most_channels);
-  const auto padded = [&](int64_t count) { return plan.merged ? count : count % 32 == 0 ? count + padding : count; };
+  const auto padded = [&](int64_t count) {
+    return plan.merged ? count : count % 32 == 0 ? count + padding : count;
+  };
   const int64_t positions = plan.slab_h.positions * plan.slab_w.positions;
   while (plan.channels > kLeastChannels && positions * padded(plan.channels) * item_size > kSlabBytes)
     plan.channels = std::max(kLeastChannels, plan.channels / 2);
@@ -125,7 +129,8 @@ void fill_block_tables(const SlabPlan& plan, int64_t block, BlockTables& tables)
 
 bool is_pointwise(const TapAxis& h, const TapAxis& w) {
   const auto plain = [](const TapAxis& axis) {
-    return axis.taps == 1 && axis.stride == 1 && axis.origin == 0 && axis.in == axis.out && axis.out_stride == 1;
+    return axis.taps == 1 && axis.stride == 1 && axis.origin == 0 && axis.in == axis.out &&
+           axis.out_stride == 1;
   };
   return plain(h) && plain(w);
 }

@@ -1,9 +1,10 @@
-// Geometry of the direct algorithm: which input positions a block of outputs reads, and where its slab keeps them.
+// Geometry of the direct algorithm: which input positions a block of outputs reads, and where its slab keeps
+// them.
 //
 // Forward and gradient of x are one problem: an output o of an axis sums over taps t the input at
-// o * stride + origin + t * step. The gradient of x with stride s splits into s * s such problems ("phases"), one for
-// each remainder of the position by the stride; each has the taps that reach it, and none has a stride of its own.
-// Everything here is a function of the shape, never of N or of the number of threads.
+// o * stride + origin + t * step. The gradient of x with stride s splits into s * s such problems ("phases"),
+// one for each remainder of the position by the stride; each has the taps that reach it, and none has a
+// stride of its own. Everything here is a function of the shape, never of N or of the number of threads.
 #pragma once
 
 #include <vector>
@@ -14,27 +15,28 @@
 namespace konv::cpu {
 
 struct TapAxis {
-  int64_t in;          // positions of the input
-  int64_t out;         // outputs to compute
-  int64_t stride;      // input positions between neighbouring outputs
-  int64_t origin;      // input position of tap 0 of output 0
-  int64_t taps, step;  // step >= 1: input positions between neighbouring taps
-  int64_t first_tap, tap_stride;    // tap t is row (or column) first_tap + t * tap_stride of the kernel
-  int64_t out_offset, out_stride;   // output o is row (or column) out_offset + o * out_stride of the result
+  int64_t in;                      // positions of the input
+  int64_t out;                     // outputs to compute
+  int64_t stride;                  // input positions between neighbouring outputs
+  int64_t origin;                  // input position of tap 0 of output 0
+  int64_t taps, step;              // step >= 1: input positions between neighbouring taps
+  int64_t first_tap, tap_stride;   // tap t is row (or column) first_tap + t * tap_stride of the kernel
+  int64_t out_offset, out_stride;  // output o is row (or column) out_offset + o * out_stride of the result
 };
 
 // The forward axis, without the taps at either end that only ever meet padding.
 TapAxis forward_taps(const WindowAxis& axis);
 
-// The phase of the gradient of x that computes positions phase, phase + stride, ...; 0 <= phase < min(stride, size).
+// The phase of the gradient of x that computes positions phase, phase + stride, ...; 0 <= phase < min(stride,
+// size).
 TapAxis input_gradient_taps(const WindowAxis& axis, int64_t phase);
 
-// How a slab holds what `block` neighbouring outputs read along one axis: as the input lies ("dense"), or tap after
-// tap for each output ("compact"), whichever is smaller.
+// How a slab holds what `block` neighbouring outputs read along one axis: as the input lies ("dense"), or tap
+// after tap for each output ("compact"), whichever is smaller.
 struct SlabAxis {
-  int64_t block;       // outputs
-  int64_t out_pitch;   // slab positions between neighbouring outputs
-  int64_t tap_pitch;   // slab positions between neighbouring taps
+  int64_t block;      // outputs
+  int64_t out_pitch;  // slab positions between neighbouring outputs
+  int64_t tap_pitch;  // slab positions between neighbouring taps
   int64_t positions;
 
   // Input position at slab position i of the block that starts with output `first`; -1 on padding.
@@ -58,9 +60,9 @@ struct SlabPlan {
   std::vector<int64_t> tap_offsets() const;
 };
 
-// `channels` are those of one group; about `pixels` output pixels a block, at most `most_channels` channels a slab.
-// may_merge: with few channels, taps of a row and channels become one axis.
-// `padding` elements are added to a power-of-two pitch: equal cache sets for all pixels would thrash.
+// `channels` are those of one group; about `pixels` output pixels a block, at most `most_channels` channels a
+// slab. may_merge: with few channels, taps of a row and channels become one axis. `padding` elements are
+// added to a power-of-two pitch: equal cache sets for all pixels would thrash.
 SlabPlan make_slab_plan(const TapAxis& h, const TapAxis& w, int64_t channels, bool may_merge, int64_t pixels,
                         int64_t most_channels, int64_t padding, int64_t item_size);
 

@@ -1,7 +1,7 @@
 // Gradient of x for layers of few channels (C / groups < 16): first layers, whose x has 1 or 3.
 //
-// There the direct algorithm would fill few lanes with channels, so the lanes run over (s, c) instead: for each row of x
-// and each tap row r that reaches it, the tile computes
+// There the direct algorithm would fill few lanes with channels, so the lanes run over (s, c) instead: for
+// each row of x and each tap row r that reaches it, the tile computes
 //   T[q][(s, c)] = sum over k of grad[p][q][k] * kernel[r][s][c][k]        p: the output row that r connects
 // and each T[q] is added to the s columns of x that it belongs to, in the order of r, q, s.
 #include <algorithm>
@@ -26,7 +26,7 @@ class FewChannelsRun {
         tile_(kernels<T>().conv2d_direct->tile_for(lanes_)),
         lane_blocks_(parts(lanes_, tile_.block_filters)),
         columns_(std::min(kTileColumns, shape.w.out)),
-        threads_(threads_for(kMaxThreads, 2.0 * shape.N * shape.h.out * shape.w.out * shape.kernel_size())) {
+        threads_(threads_for(kMaxThreads, shape.flops() / kFlopsPerNanosecond)) {
     for (int64_t q = 0; q < columns_; ++q) {
       pixel_.push_back(q * shape.K);
       row_.push_back(q * lanes_);
@@ -144,9 +144,9 @@ Buffer few_channels_input_gradient(const char* op, const Conv2dShape& s, const T
   return std::move(memory.result);
 }
 
-template Buffer few_channels_input_gradient<float>(const char*, const Conv2dShape&, const float*, const float*,
-                                                   const float*);
-template Buffer few_channels_input_gradient<double>(const char*, const Conv2dShape&, const double*, const double*,
-                                                    const double*);
+template Buffer few_channels_input_gradient<float>(const char*, const Conv2dShape&, const float*,
+                                                   const float*, const float*);
+template Buffer few_channels_input_gradient<double>(const char*, const Conv2dShape&, const double*,
+                                                    const double*, const double*);
 
 }  // namespace konv::cpu

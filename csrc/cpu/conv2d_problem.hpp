@@ -1,5 +1,5 @@
-// One or more tap problems (conv2d_direct_plan.hpp) that together make a forward pass or a gradient of x, and how an
-// algorithm runs them: it provides a class Run with
+// One or more tap problems (conv2d_direct_plan.hpp) that together make a forward pass or a gradient of x, and
+// how an algorithm runs them: it provides a class Run with
 //   explicit Run(const ConvProblem&); int64_t scratch_bytes() const;
 //   void run(const T* x, const T* kernel, const T* bias, bool relu, T* y, void* scratch) const;
 #pragma once
@@ -20,8 +20,9 @@ struct ConvProblem {
   int64_t y_image, y_row, y_column;
   int64_t kernel_row, kernel_column, kernel_channel, kernel_filter, kernel_group;
 
-  double operations() const {
-    return 2.0 * images * h.out * w.out * groups * filters * channels * std::max<int64_t>(1, h.taps * w.taps);
+  double nanoseconds() const {
+    return 2.0 * images * h.out * w.out * groups * filters * channels *
+           std::max<int64_t>(1, h.taps * w.taps) / kFlopsPerNanosecond;
   }
 };
 
@@ -39,7 +40,8 @@ void fill_rows(T* y, int64_t rows, int64_t columns, const T* bias) {
 }
 
 template <class Run, class T>
-Buffer run_forward(const char* op, const Conv2dShape& shape, const T* x, const T* kernel, const T* bias, bool relu) {
+Buffer run_forward(const char* op, const Conv2dShape& shape, const T* x, const T* kernel, const T* bias,
+                   bool relu) {
   const Run run(forward_problem(shape));
   const int64_t bytes = checked_bytes(op, "the result", shape.y_dims(), sizeof(T));
   ResultAndScratch memory = allocate(op, bytes, run.scratch_bytes());
@@ -48,7 +50,8 @@ Buffer run_forward(const char* op, const Conv2dShape& shape, const T* x, const T
 }
 
 template <class Run, class T>
-Buffer run_input_gradient(const char* op, const Conv2dShape& shape, const T* grad, const T* kernel, const T* bias) {
+Buffer run_input_gradient(const char* op, const Conv2dShape& shape, const T* grad, const T* kernel,
+                          const T* bias) {
   std::vector<Run> runs;
   int64_t scratch_bytes = 0;
   for (const ConvProblem& problem : input_gradient_problems(shape)) {

@@ -1,4 +1,5 @@
-// The last row of the algorithm table: plain loops with float64 sums, for any shape. For comparison and for study.
+// The last row of the algorithm table: plain loops with float64 sums, for any shape. For comparison and for
+// study.
 #include <algorithm>
 
 #include "cpu/conv2d_algorithms.hpp"
@@ -11,16 +12,16 @@ namespace {
 // Offsets of the layouts in core/conv2d_shape.hpp.
 struct Offsets {
   const Conv2dShape& s;
-  int64_t x(int64_t n, int64_t h, int64_t w, int64_t c) const { return ((n * s.h.size + h) * s.w.size + w) * s.C + c; }
-  int64_t y(int64_t n, int64_t p, int64_t q, int64_t k) const { return ((n * s.h.out + p) * s.w.out + q) * s.K + k; }
+  int64_t x(int64_t n, int64_t h, int64_t w, int64_t c) const {
+    return ((n * s.h.size + h) * s.w.size + w) * s.C + c;
+  }
+  int64_t y(int64_t n, int64_t p, int64_t q, int64_t k) const {
+    return ((n * s.h.out + p) * s.w.out + q) * s.K + k;
+  }
   int64_t kernel(int64_t r, int64_t t, int64_t c, int64_t k) const {
     return ((r * s.w.window + t) * s.group_channels() + c) * s.K + k;
   }
 };
-
-double operations(const Conv2dShape& s) {
-  return 2.0 * s.N * s.h.out * s.w.out * s.kernel_size();
-}
 
 // The output whose tap `tap` reads input `position`, or -1.
 int64_t output_at(const WindowAxis& axis, int64_t position, int64_t tap) {
@@ -31,12 +32,13 @@ int64_t output_at(const WindowAxis& axis, int64_t position, int64_t tap) {
 }  // namespace
 
 template <class T>
-Buffer reference_forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel, const T* bias, bool relu) {
+Buffer reference_forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel, const T* bias,
+                         bool relu) {
   const Offsets at{s};
   Buffer result = allocate(op, checked_bytes(op, "the result", s.y_dims(), sizeof(T)));
   T* y = result.as<T>();
   const int64_t rows = s.N * s.h.out;
-  parallel_for(threads_for(rows, operations(s)), rows, [&](int64_t row, int) {
+  parallel_for(threads_for(rows, s.flops()), rows, [&](int64_t row, int) {
     const int64_t n = row / s.h.out, p = row % s.h.out;
     for (int64_t q = 0; q < s.w.out; ++q)
       for (int64_t k = 0; k < s.K; ++k) {
@@ -45,8 +47,9 @@ Buffer reference_forward(const char* op, const Conv2dShape& s, const T* x, const
         for (int64_t r = s.h.first_tap(p); r < s.h.last_tap(p); ++r)
           for (int64_t t = s.w.first_tap(q); t < s.w.last_tap(q); ++t)
             for (int64_t c = 0; c < s.group_channels(); ++c)
-              sum += static_cast<double>(x[at.x(n, s.h.position(p, r), s.w.position(q, t), first_channel + c)]) *
-                     kernel[at.kernel(r, t, c, k)];
+              sum +=
+                  static_cast<double>(x[at.x(n, s.h.position(p, r), s.w.position(q, t), first_channel + c)]) *
+                  kernel[at.kernel(r, t, c, k)];
         if (bias) sum += bias[k];
         y[at.y(n, p, q, k)] = static_cast<T>(relu && sum <= 0 ? 0.0 : sum);
       }
@@ -55,12 +58,13 @@ Buffer reference_forward(const char* op, const Conv2dShape& s, const T* x, const
 }
 
 template <class T>
-Buffer reference_input_gradient(const char* op, const Conv2dShape& s, const T* grad, const T* kernel, const T* bias) {
+Buffer reference_input_gradient(const char* op, const Conv2dShape& s, const T* grad, const T* kernel,
+                                const T* bias) {
   const Offsets at{s};
   Buffer result = allocate(op, checked_bytes(op, "the result", s.x_dims(), sizeof(T)));
   T* grad_x = result.as<T>();
   const int64_t rows = s.N * s.h.size;
-  parallel_for(threads_for(rows, operations(s)), rows, [&](int64_t row, int) {
+  parallel_for(threads_for(rows, s.flops()), rows, [&](int64_t row, int) {
     const int64_t n = row / s.h.size, h = row % s.h.size;
     for (int64_t w = 0; w < s.w.size; ++w)
       for (int64_t c = 0; c < s.C; ++c) {
@@ -87,7 +91,7 @@ Buffer reference_kernel_gradient(const char* op, const Conv2dShape& s, const T* 
   Buffer result = allocate(op, checked_bytes(op, "the result", s.kernel_dims(), sizeof(T)));
   T* grad_kernel = result.as<T>();
   const int64_t rows = s.h.window * s.w.window * s.group_channels();
-  parallel_for(threads_for(rows, operations(s)), rows, [&](int64_t row, int) {
+  parallel_for(threads_for(rows, s.flops()), rows, [&](int64_t row, int) {
     const int64_t c = row % s.group_channels(), t = row / s.group_channels() % s.w.window,
                   r = row / s.group_channels() / s.w.window;
     for (int64_t k = 0; k < s.K; ++k) {
@@ -108,9 +112,10 @@ Buffer reference_kernel_gradient(const char* op, const Conv2dShape& s, const T* 
   return result;
 }
 
-#define KONV_INSTANTIATE(T)                                                                                        \
-  template Buffer reference_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool);       \
-  template Buffer reference_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, const T*);      \
+#define KONV_INSTANTIATE(T)                                                                                  \
+  template Buffer reference_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool); \
+  template Buffer reference_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*,           \
+                                              const T*);                                                     \
   template Buffer reference_kernel_gradient<T>(const char*, const Conv2dShape&, const T*, const T*);
 KONV_INSTANTIATE(float)
 KONV_INSTANTIATE(double)

@@ -15,8 +15,8 @@ namespace konv::cpu {
 #else
 #define KONV_FOR_EACH_ISA(X) X(neon)
 #endif
-#define KONV_DECLARE_TABLE(isa) \
-  namespace isa {               \
+#define KONV_DECLARE_TABLE(isa)    \
+  namespace isa {                  \
   extern const KernelTable kTable; \
   }
 KONV_FOR_EACH_ISA(KONV_DECLARE_TABLE)
@@ -35,7 +35,8 @@ std::atomic<const KernelTable*> active{nullptr};
 bool cpu_has(const std::string& isa) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  const bool avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   if (isa == "avx512")
     return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
@@ -80,7 +81,8 @@ void choose_isa_at_import() {
   const char* wanted = std::getenv("KONV_ISA");
   const bool chosen = wanted && *wanted;
   const std::vector<std::string> isas = available_isas();
-  if (isas.empty()) throw std::runtime_error("konv: this CPU lacks x86-64-v2 (SSE4.2), the least that Konv runs on");
+  if (isas.empty())
+    throw std::runtime_error("konv: this CPU lacks x86-64-v2 (SSE4.2), the least that Konv runs on");
   const KernelTable* table = find_table(chosen ? wanted : isas.front());
   if (!table)
     throw std::runtime_error(concatenate("konv: KONV_ISA must be one of ", available_text(),

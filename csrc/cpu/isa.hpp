@@ -1,7 +1,7 @@
 // Which instruction set the kernels use, and the kernels compiled for it.
 //
-// Every kernel file is compiled once per ISA with that ISA's flags; the best one that the CPU has is chosen when the
-// module is imported. KONV_ISA overrides it.
+// Every kernel file is compiled once per ISA with that ISA's flags; the best one that the CPU has is chosen
+// when the module is imported. KONV_ISA overrides it.
 #pragma once
 
 #include <string>

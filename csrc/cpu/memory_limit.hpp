@@ -1,4 +1,5 @@
-// How much memory this process may still take: the machine's available memory and every cgroup limit above it.
+// How much memory this process may still take: the machine's available memory and every cgroup limit above
+// it.
 #pragma once
 
 #include <cstdint>

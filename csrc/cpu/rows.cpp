@@ -26,7 +26,8 @@ Buffer column_sums(const char* op, const T* x, int64_t rows, int64_t columns) {
   const RowsKernels<T>& k = *kernels<T>().rows;
   parallel_for(threads_for(blocks, static_cast<double>(rows) * columns), blocks, [&](int64_t block, int) {
     const int64_t first = block * block_rows;
-    k.column_sums(x + first * columns, std::min(block_rows, rows - first), columns, partial + block * columns);
+    k.column_sums(x + first * columns, std::min(block_rows, rows - first), columns,
+                  partial + block * columns);
   });
   k.column_sums(partial, blocks, columns, sums);
   return std::move(memory.result);

@@ -20,8 +20,9 @@
 namespace konv::cpu {
 namespace {
 
-// Below this many operations a parallel region costs more than it saves (about 10 us of one core).
-constexpr double kSerialWork = 2e5;
+// Nanoseconds of work that a thread has at least: to wake one takes some microseconds, and more on a busy
+// machine.
+std::atomic<double> thread_work{10e3};
 
 std::atomic<bool> forked_child{false};
 
@@ -47,7 +48,8 @@ int64_t quota_cores() {
   double quota = 0, period = 0;
   std::ifstream v2("/sys/fs/cgroup/cpu.max");
   if (!(v2 >> quota >> period)) {
-    std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+        period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
     if (!(quota_v1 >> quota && period_v1 >> period)) return 0;
   }
   return quota > 0 && period > 0 ? std::max<int64_t>(1, std::llround(std::ceil(quota / period))) : 0;
@@ -81,10 +83,12 @@ void set_num_threads(int64_t threads) {
   thread_count() = static_cast<int>(threads);
 }
 
-int threads_for(int64_t tasks, double work) {
-  const int threads = get_num_threads();
-  if (forked_child || work < kSerialWork) return 1;
-  return static_cast<int>(std::min<int64_t>(threads, std::max<int64_t>(1, tasks)));
+int threads_for(int64_t tasks, double nanoseconds) {
+  if (forked_child) return 1;
+  const double most = std::min<double>(get_num_threads(), static_cast<double>(tasks));
+  return static_cast<int>(std::max(1.0, std::min(most, nanoseconds / thread_work)));
 }
+
+double set_thread_work(double nanoseconds) { return thread_work.exchange(std::max(1e-3, nanoseconds)); }
 
 }  // namespace konv::cpu

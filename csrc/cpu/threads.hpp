@@ -14,8 +14,16 @@ constexpr int kMaxThreads = 256;
 int get_num_threads();
 void set_num_threads(int64_t threads);  // std::invalid_argument outside [1, kMaxThreads]
 
-// Threads that a loop over `tasks` tasks of `work` elementary operations in all will use.
-int threads_for(int64_t tasks, double work);
+// Multiply-adds count two; about what one core does in float32 on AVX2. The bandwidth-bound count one element
+// as one nanosecond.
+constexpr double kFlopsPerNanosecond = 64;
+
+// Threads for a loop over `tasks` tasks that takes one core about `nanoseconds`: small work stays serial.
+int threads_for(int64_t tasks, double nanoseconds);
+
+// For tests, which run the parallel code on small shapes: sets the work that a thread has at least, returns
+// the old.
+double set_thread_work(double nanoseconds);
 
 // Calls body(task, thread) for every task in [0, tasks), thread in [0, threads). The body must not throw.
 // Tasks are handed out one at a time: no result may depend on which thread runs a task.

@@ -7,8 +7,11 @@ The kernels load at once: where they can't run (`KONV_ISA` names what the CPU la
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from konv._core import clear_cache
 from konv._version import __version__
+from konv._wait_policy import short_waits
+
+with short_waits():
+    from konv._core import clear_cache
 
 if TYPE_CHECKING:
     from konv import (

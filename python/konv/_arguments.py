@@ -13,12 +13,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from konv import _core
 from konv.ops.arguments import integer, shown
 
 Shape = tuple[int | None, ...]
 """A shape in which None stands for a size that isn't known yet."""
 
 T = TypeVar("T")
+
+_INT64_MAX = 2**63 - 1
 
 
 def at_least(low: int, where: str, name: str, value: Any) -> int:
@@ -77,6 +80,11 @@ def channels_last(where: str, value: Any) -> None:
         )
 
 
+def require_memory(where: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise MemoryError if this process can't have an array of a shape."""
+    _core.require_memory(where, min(math.prod(shape) * dtype.itemsize, _INT64_MAX))
+
+
 def snake_case(name: str) -> str:
     """Name of a class as Keras writes it: `Conv2D` is conv2d, `MaxPooling2D` max_pooling2d, `ReLU` re_lu."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
@@ -98,7 +106,9 @@ def instance(where: str, name: str, value: Any, kind: type[T], classes: Mapping[
         if not isinstance(class_name, str) or not isinstance(config, dict):
             raise ValueError(f'{where}: {name} must have "class_name" and "config", received {shown(value)}')
     if not isinstance(class_name, str):
-        raise TypeError(f"{where}: {name} must be a str or a {kind.__name__}, received {shown(value)}")
+        raise TypeError(
+            f"{where}: {name} must be a str or an instance of {kind.__name__}, received {shown(value)}"
+        )
     wanted = class_name.lower()
     for known, cls in classes.items():
         if wanted in (known.lower(), snake_case(known)):

@@ -49,21 +49,29 @@ class Activation:
         return (x, x) if self.fused else self.forward(x)
 
 
-@np.errstate(all="ignore")
 def softmax_forward(x: Array, axis: int = -1) -> tuple[Array, Array]:
     """Return softmax of `x` along an axis, `exp(x - max) / sum`, as the result and as what its gradient
     needs."""
     backend, x = route(x, "softmax: x")
-    y = x - x.max(axis=axis, keepdims=True)
-    backend.array_module.exp(y, out=y)
-    y /= y.sum(axis=axis, keepdims=True)
+    with np.errstate(all="ignore"):
+        y = x - x.max(axis=axis, keepdims=True)
+        backend.array_module.exp(y, out=y)
+        y /= y.sum(axis=axis, keepdims=True)
     return y, y
 
 
-@np.errstate(all="ignore")
 def softmax_backward(grad: Array, y: Array, axis: int = -1) -> Array:
     """Return the gradient of x from the result of softmax: `y * (grad - sum(grad * y))`."""
-    return y * (grad - (grad * y).sum(axis=axis, keepdims=True))
+    with np.errstate(all="ignore"):
+        return y * (grad - (grad * y).sum(axis=axis, keepdims=True))
+
+
+def _linear_forward(x: Array) -> tuple[Array, None]:
+    return x, None
+
+
+def _linear_backward(grad: Array, kept: None) -> Array:
+    return grad
 
 
 def _relu_forward(x: Array) -> tuple[Array, Array]:
@@ -71,7 +79,7 @@ def _relu_forward(x: Array) -> tuple[Array, Array]:
     return y, y
 
 
-linear = Activation("linear", forward=lambda x: (x, None), backward=lambda grad, kept: grad)
+linear = Activation("linear", forward=_linear_forward, backward=_linear_backward)
 relu = Activation("relu", forward=_relu_forward, backward=ops.relu_backward, fused="relu")
 softmax = Activation("softmax", forward=softmax_forward, backward=softmax_backward)
 

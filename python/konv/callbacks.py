@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from konv.ops.arguments import shown
@@ -16,6 +17,7 @@ from konv.ops.arguments import shown
 __all__ = ["Callback", "History"]
 
 Logs = dict[str, float]
+Advance = Callable[[int], Any]
 
 
 class Callback:
@@ -119,6 +121,22 @@ def progress(where: str, verbose: Any) -> list[Callback]:
     if verbose == 0:
         return []
     return [_ProgressBar() if verbose != 2 and sys.stdout.isatty() else _ProgressLines()]
+
+
+def unseen(samples: int) -> None:
+    """Show nothing of the progress."""
+
+
+@contextlib.contextmanager
+def sample_bar(where: str, verbose: Any, samples: int) -> Iterator[Advance]:
+    """Give a function to tell of samples done; a terminal shows them as a bar unless verbose is 0."""
+    if not any(isinstance(each, _ProgressBar) for each in progress(where, verbose)):
+        yield unseen
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=samples, unit=" images", file=sys.stdout, leave=False) as bar:
+        yield bar.update
 
 
 def checked(where: str, callbacks: Any) -> list[Callback]:

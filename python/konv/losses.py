@@ -45,7 +45,8 @@ class Loss:
         y_pred : array
             Outputs of a model, float32 or float64.
         """
-        values, _ = self.per_sample(np.asarray(y_true), np.asarray(y_pred))
+        with np.errstate(all="ignore"):
+            values, _ = self.per_sample(np.asarray(y_true), np.asarray(y_pred))
         return mean(values)
 
     def get_config(self) -> dict[str, Any]:
@@ -87,7 +88,6 @@ class CategoricalCrossentropy(Crossentropy):
     0.6931
     """
 
-    @np.errstate(all="ignore")
     def per_sample(self, y_true: NDArray, y_pred: NDArray) -> tuple[NDArray, Callable[[], NDArray]]:
         y_true = _rows(y_true, y_pred)
         if self.from_logits:
@@ -97,7 +97,6 @@ class CategoricalCrossentropy(Crossentropy):
         p = y_pred / total
         clipped, inside = _clip(p)
 
-        @np.errstate(all="ignore")
         def gradient() -> NDArray:
             grad_p = np.where(inside, -y_true / clipped, 0)
             return (grad_p - _sum(grad_p * p)) / total
@@ -115,7 +114,6 @@ class SparseCategoricalCrossentropy(Crossentropy):
     0.6931
     """
 
-    @np.errstate(all="ignore")
     def per_sample(self, y_true: NDArray, y_pred: NDArray) -> tuple[NDArray, Callable[[], NDArray]]:
         labels = _labels(y_true, y_pred)
         if self.from_logits:
@@ -125,7 +123,6 @@ class SparseCategoricalCrossentropy(Crossentropy):
             clipped, inside = _clip(y_pred)
             log_p, p = _log_softmax(np.log(clipped))
 
-        @np.errstate(all="ignore")
         def gradient() -> NDArray:
             grad = p.copy()
             np.put_along_axis(grad, labels, np.take_along_axis(p, labels, -1) - 1, -1)

@@ -51,7 +51,6 @@ class Optimizer:
     def learning_rate(self, value: float) -> None:
         self._learning_rate = real(type(self).__name__, "learning_rate", value, 0.0)
 
-    @np.errstate(all="ignore")
     def apply(self, gradients: Sequence[Array], variables: Sequence[Variable]) -> None:
         """Make one step: change each variable by its gradient."""
         if len(gradients) != len(variables):
@@ -65,8 +64,9 @@ class Optimizer:
                     f"{type(self).__name__}: the gradient of '{variable.name}' must have its shape "
                     f"{variable.shape}, received {gradient.shape}"
                 )
-        for gradient, variable in zip(gradients, variables, strict=True):
-            self.update(variable.value, gradient, *self.slots(variable))
+        with np.errstate(all="ignore"):
+            for gradient, variable in zip(gradients, variables, strict=True):
+                self.update(variable.value, gradient, *self.slots(variable))
         self.iterations += 1
 
     def update(self, value: Array, gradient: Array, *slots: Array) -> None:

@@ -144,7 +144,7 @@ def uniform(key: int, shape: tuple[int, ...], *, offset: int = 0) -> NDArray:
     Examples
     --------
     >>> uniform(0, (2,))
-    array([0.39904642, 0.8805201 ], dtype=float32)
+    array([0.39904642, 0.88052016], dtype=float32)
     """
     count = math.prod(shape)
     numbers = np.empty(count, np.float32)
@@ -176,7 +176,7 @@ def permutation(key: int, count: int) -> NDArray:
     Examples
     --------
     >>> permutation(0, 5)
-    array([2, 3, 4, 1, 0])
+    array([3, 4, 2, 1, 0])
     """
     pairs = words(key, 2 * count).astype(np.uint64).reshape(count, 2)
     return np.argsort(pairs[:, 0] | pairs[:, 1] << np.uint64(32), kind="stable")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from konv import random
-from konv._arguments import at_least
+from konv._arguments import at_least, require_memory
 from konv.ops.arguments import shown
 
 __all__ = ["set_random_seed", "to_categorical"]
@@ -65,6 +65,8 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray[Any, An
         If `x` doesn't hold integers.
     ValueError
         If a label is out of range.
+    MemoryError
+        If the result can't be held.
 
     Examples
     --------
@@ -81,8 +83,10 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray[Any, An
     low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, -1)
     classes = high + 1 if num_classes is None else at_least(1, where, "num_classes", num_classes)
     if low < 0 or high >= classes:
-        raise ValueError(f"{where}: labels must be from 0 to {classes - 1}, received {low} to {high}")
+        bounds = "at least 0" if num_classes is None else f"from 0 to {classes - 1}"
+        raise ValueError(f"{where}: labels must be {bounds}, received {low} to {high}")
     flat = labels.reshape(-1).astype(np.int64)
+    require_memory(where, (flat.size, classes), np.dtype(np.float32))
     rows = np.zeros((flat.size, classes), np.float32)
     rows[np.arange(flat.size), flat] = 1.0
     return rows.reshape(*labels.shape, classes)

@@ -1,4 +1,5 @@
-// Depthwise convolution: forward (also the gradient of x) and the gradient of the kernel; contracts: conv2d_depthwise.hpp.
+// Depthwise convolution: forward (also the gradient of x) and the gradient of the kernel; contracts:
+// conv2d_depthwise.hpp.
 #include "cpu/kernels/conv2d_depthwise.hpp"
 
 #include "cpu/kernels/simd.hpp"

@@ -1,7 +1,7 @@
 // Contracts of the depthwise convolution kernels: one filter a channel, vectors run over channels.
 //
-// Slab, pixels and taps are those of conv2d_direct.hpp; the pitch of the slab and of weights is a whole number of
-// vectors, so that only x, y and gradients have tails. Lanes behind `channels` may hold anything.
+// Slab, pixels and taps are those of conv2d_direct.hpp; the pitch of the slab and of weights is a whole
+// number of vectors, so that only x, y and gradients have tails. Lanes behind `channels` may hold anything.
 #pragma once
 
 #include <stdint.h>

@@ -1,8 +1,8 @@
 // Direct convolution: packing, the forward tile (also the gradient of x) and the gradient of the kernel.
 //
-// Contracts: conv2d_direct.hpp. The tile is the outer product of design: KONV_TILE_ROWS pixels (or channels) by
-// one or two vectors of filters, all accumulators in registers. Every output element has one accumulator that adds in
-// the order of taps and channels, so no result depends on where a tile begins.
+// Contracts: conv2d_direct.hpp. The tile is the outer product of design: KONV_TILE_ROWS pixels (or channels)
+// by one or two vectors of filters, all accumulators in registers. Every output element has one accumulator
+// that adds in the order of taps and channels, so no result depends on where a tile begins.
 #include "cpu/kernels/conv2d_direct.hpp"
 
 #include <string.h>
@@ -12,7 +12,8 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
-constexpr int kTileRows = KONV_TILE_ROWS;  // 14 with 32 registers, 6 with 16: rows * 2 accumulators and their operands
+constexpr int kTileRows =
+    KONV_TILE_ROWS;  // 14 with 32 registers, 6 with 16: rows * 2 accumulators and their operands
 
 // ---- packing ----
 
@@ -108,8 +109,7 @@ KONV_INLINE void forward_tile(const DirectBlock<T>& b, int64_t first_pixel, int6
 #pragma GCC unroll 2
     for (int j = 0; j < Vectors; ++j) {
       const int64_t k = block * B + j * kLanes<T>;  // [0, filters + B)
-      if (k < b.filters)
-        finish_vector(b, b.y + b.out[first_pixel + i] + k, acc[i][j], k, b.filters - k);
+      if (k < b.filters) finish_vector(b, b.y + b.out[first_pixel + i] + k, acc[i][j], k, b.filters - k);
     }
 }
 
@@ -136,7 +136,8 @@ void forward(const DirectBlock<T>& b) {
 // ---- gradient of the kernel ----
 
 template <class T, int Vectors, int Rows>
-KONV_INLINE void kernel_gradient_tile(const KernelGradientBlock<T>& b, const T* slab, const T* grad, T* sums) {
+KONV_INLINE void kernel_gradient_tile(const KernelGradientBlock<T>& b, const T* slab, const T* grad,
+                                      T* sums) {
   constexpr int B = Vectors * kLanes<T>;
   Vector<T> acc[Rows][Vectors] = {};
   for (int64_t r = 0; r < b.run_count; ++r) {
@@ -183,9 +184,9 @@ void kernel_gradient(const KernelGradientBlock<T>& b) {
     for (int64_t t = 0; t < b.taps; ++t)
       for (int64_t tile = 0; tile < tiles; ++tile) {
         const int64_t begin = b.length * tile / tiles, end = b.length * (tile + 1) / tiles;
-        with_rows<kTileRows>(end - begin,
-                             KernelGradientTile<T, Vectors>{b, b.slab + b.tap[t] + begin, b.grad + block * b.grad_rows * B,
-                                                   b.sums + (t * b.length + begin) * columns + block * B});
+        with_rows<kTileRows>(end - begin, KernelGradientTile<T, Vectors>{
+                                              b, b.slab + b.tap[t] + begin, b.grad + block * b.grad_rows * B,
+                                              b.sums + (t * b.length + begin) * columns + block * B});
       }
 }
 

@@ -1,7 +1,8 @@
 // Contracts of the direct convolution kernels: one outer-product tile over a zero-padded slab.
 //
-// A slab holds what a block of output pixels reads, padding included, so that a tap is one offset and nothing is
-// bounds-checked: slab[pixel[p] + tap[t] + l] is element l of tap t of pixel p. Nearly all time is spent in
+// A slab holds what a block of output pixels reads, padding included, so that a tap is one offset and nothing
+// is bounds-checked: slab[pixel[p] + tap[t] + l] is element l of tap t of pixel p. Nearly all time is spent
+// in
 //   acc[i][j] += slab[pixel[p0 + i] + tap[t] + l] * packed[...][l][j]     i: pixels, j: filters
 // Pointers need the alignment of their element only. No buffer needs slack behind its last element.
 #pragma once
@@ -15,8 +16,8 @@ struct ColumnRun {
   int64_t begin, length, column;
 };
 
-// Fills slab[row][position][channel]: rows from row_index (-1: padding), columns from runs that cover all positions.
-// Channels behind `channels`, up to `pitch`, stay as they are.
+// Fills slab[row][position][channel]: rows from row_index (-1: padding), columns from runs that cover all
+// positions. Channels behind `channels`, up to `pitch`, stay as they are.
 template <class T>
 struct SlabSource {
   const T* x;  // element (row 0, column 0, first channel) of the image
@@ -30,9 +31,10 @@ struct SlabSource {
   T* slab;
 };
 
-// panel[run][element][lane] = source[run_offset[run] + element * element_stride + lane * lane_stride] for lane in
-// [0, lanes), the lanes behind them, up to block_filters, zero. Packs kernels (runs: taps, elements: channels,
-// lanes: filters) and, for the gradient of the kernel, gradients (runs: rows, elements: pixels, lanes: filters).
+// panel[run][element][lane] = source[run_offset[run] + element * element_stride + lane * lane_stride] for
+// lane in [0, lanes), the lanes behind them, up to block_filters, zero. Packs kernels (runs: taps, elements:
+// channels, lanes: filters) and, for the gradient of the kernel, gradients (runs: rows, elements: pixels,
+// lanes: filters).
 template <class T>
 struct PanelSource {
   const T* source;
@@ -66,7 +68,8 @@ struct PixelRun {
   int64_t slab_offset, grad_row, pixels;
 };
 
-// sums[t][l][k] (+)= sum over pixels p of slab[pixel[p] + tap[t] + l] * grad[k / B][p][k % B]; sums has blocks * B columns.
+// sums[t][l][k] (+)= sum over pixels p of slab[pixel[p] + tap[t] + l] * grad[k / B][p][k % B]; sums has
+// blocks * B columns.
 template <class T>
 struct KernelGradientBlock {
   const T* slab;

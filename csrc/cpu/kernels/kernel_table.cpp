@@ -12,11 +12,19 @@ extern const Conv2dDepthwiseKernels<float> kConv2dDepthwiseFloat32;
 extern const Conv2dDepthwiseKernels<double> kConv2dDepthwiseFloat64;
 extern const RowsKernels<float> kRowsFloat32;
 extern const RowsKernels<double> kRowsFloat64;
+extern const Pool2dKernels<float> kPool2dFloat32;
+extern const Pool2dKernels<double> kPool2dFloat64;
+extern const ElementwiseKernels<float> kElementwiseFloat32;
+extern const ElementwiseKernels<double> kElementwiseFloat64;
+extern const BatchNormKernels<float> kBatchNormFloat32;
+extern const BatchNormKernels<double> kBatchNormFloat64;
 
 extern const KernelTable kTable = {
     KONV_STRING(KONV_ISA),
-    {&kConv2dDirectFloat32, &kConv2dDepthwiseFloat32, &kRowsFloat32},
-    {&kConv2dDirectFloat64, &kConv2dDepthwiseFloat64, &kRowsFloat64},
+    {&kConv2dDirectFloat32, &kConv2dDepthwiseFloat32, &kRowsFloat32, &kPool2dFloat32, &kElementwiseFloat32,
+     &kBatchNormFloat32},
+    {&kConv2dDirectFloat64, &kConv2dDepthwiseFloat64, &kRowsFloat64, &kPool2dFloat64, &kElementwiseFloat64,
+     &kBatchNormFloat64},
 };
 
 }  // namespace konv::cpu::KONV_ISA

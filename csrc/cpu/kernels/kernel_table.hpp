@@ -1,8 +1,11 @@
 // What one ISA exports: a table of the kernels of every family, for both precisions.
 #pragma once
 
+#include "cpu/kernels/batch_norm.hpp"
 #include "cpu/kernels/conv2d_depthwise.hpp"
 #include "cpu/kernels/conv2d_direct.hpp"
+#include "cpu/kernels/elementwise.hpp"
+#include "cpu/kernels/pool2d.hpp"
 #include "cpu/kernels/rows.hpp"
 
 namespace konv::cpu {
@@ -12,6 +15,9 @@ struct Kernels {
   const Conv2dDirectKernels<T>* conv2d_direct;
   const Conv2dDepthwiseKernels<T>* conv2d_depthwise;
   const RowsKernels<T>* rows;
+  const Pool2dKernels<T>* pool2d;
+  const ElementwiseKernels<T>* elementwise;
+  const BatchNormKernels<T>* batch_norm;
 };
 
 struct KernelTable {

@@ -1,9 +1,9 @@
 // Vectors of one ISA's width, through the compilers' vector extensions. Included by kernel files only.
 //
-// A kernel file is compiled once per ISA, so everything here and there has internal linkage: an inline function
-// shared by two ISAs would be merged by the linker into one of them and crash CPUs that lack it. For the same
-// reason kernel files include no C++ library headers. CMake defines KONV_ISA (avx512, avx2, baseline, neon),
-// KONV_VECTOR_BYTES and KONV_TILE_ROWS.
+// A kernel file is compiled once per ISA, so everything here and there has internal linkage: an inline
+// function shared by two ISAs would be merged by the linker into one of them and crash CPUs that lack it. For
+// the same reason kernel files include no C++ library headers. CMake defines KONV_ISA (avx512, avx2,
+// baseline, neon), KONV_VECTOR_BYTES and KONV_TILE_ROWS.
 #pragma once
 
 #include <stdint.h>

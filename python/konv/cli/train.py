@@ -25,8 +25,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add = parser.add_argument
     add("data", metavar="DATA", choices=DATASETS, help=f"data set: {', '.join(DATASETS)}")
     add("--model", choices=sorted(NETWORKS), default="cnn", help="network to train (%(default)s)")
-    add("--epochs", type=_integer(1), default=20, metavar="N", help="passes over the images (%(default)s)")
-    add("--batch-size", type=_integer(1), default=32, metavar="N", help="images per step (%(default)s)")
+    add("--epochs", type=_integer(1), default=15, metavar="N", help="passes over the images (%(default)s)")
+    add("--batch-size", type=_integer(1), default=16, metavar="N", help="images per step (%(default)s)")
     add(
         "--optimizer",
         choices=sorted(OPTIMIZERS),

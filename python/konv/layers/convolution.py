@@ -120,7 +120,7 @@ class Conv2D(Layer):
 
     @property
     def ends_in_softmax(self) -> bool:
-        return self.activation is activations.softmax
+        return self.activation == activations.softmax
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from konv import _core
+from konv._arguments import require_memory
 from konv.backend import Array
 from konv.initializers import Initializer
 from konv.ops.arguments import shown
-
-_INT64_MAX = 2**63 - 1
 
 
 class Variable:
@@ -58,8 +56,7 @@ class Variable:
     def value(self) -> Array:
         """The array itself, not a copy: who changes it changes the weight."""
         if self._value is None:
-            taken = min(self.size * self.dtype.itemsize, _INT64_MAX)
-            _core.require_memory(f"weight '{self.name}' {self.shape}", taken)
+            require_memory(f"weight '{self.name}' of shape {self.shape}", self.shape, self.dtype)
             self._value = self._initializer(self.shape, self._key).astype(self.dtype, copy=False)
         return self._value
 

@@ -198,27 +198,28 @@ class Model(Layer):
         tell("on_train_end")
         return history
 
-    @np.errstate(all="ignore")
     def _train_step(self, x: NDArray, y: NDArray, scores: Scores) -> None:
         loss, logits = self._loss_and_logits()
-        outputs, saved = self.forward(self._cast(x), self._context(training=True, logits=logits))
-        values, gradient = loss.per_sample(y, outputs)
-        _, gradients = self.backward(gradient() / values.size, saved, needs_input=False)
-        self.optimizer.apply(gradients, self.trainable_variables)
+        with np.errstate(all="ignore"):  # what diverges shows in the loss
+            outputs, saved = self.forward(self._cast(x), self._context(training=True, logits=logits))
+            values, gradient = loss.per_sample(y, outputs)
+            _, gradients = self.backward(gradient() / values.size, saved, needs_input=False)
+            self.optimizer.apply(gradients, self.trainable_variables)
         self.step += 1
         scores.add(losses.mean(values), y, softmax(outputs) if logits else outputs)
 
-    @np.errstate(all="ignore")
     def _test_step(self, x: NDArray, y: NDArray, scores: Scores) -> None:
         loss, logits = self._loss_and_logits()
-        outputs, _ = self.forward(self._cast(x), self._context(for_backward=False, logits=logits))
-        values, _ = loss.per_sample(y, outputs)
+        with np.errstate(all="ignore"):
+            outputs, _ = self.forward(self._cast(x), self._context(for_backward=False, logits=logits))
+            values, _ = loss.per_sample(y, outputs)
         scores.add(losses.mean(values), y, softmax(outputs) if logits else outputs)
 
-    def _test(self, examples: Examples, batch_size: int) -> dict[str, float]:
+    def _test(self, examples: Examples, batch_size: int, advance: cb.Advance = cb.unseen) -> dict[str, float]:
         scores = Scores(self.metrics)
-        for batch in examples.batches(batch_size):
-            self._test_step(*batch, scores)
+        for x, y in examples.batches(batch_size):
+            self._test_step(x, y, scores)
+            advance(len(x))
         return scores.logs()
 
     @overload
@@ -266,25 +267,29 @@ class Model(Layer):
         """
         where = "evaluate"
         examples = self._examples(where, x, y)
-        shows = cb.progress(where, verbose)
+        batch_size = at_least(1, where, "batch_size", batch_size)
         return_dict = flag(where, "return_dict", return_dict)
-        logs = self._test(examples, at_least(1, where, "batch_size", batch_size))
-        if shows:
+        with cb.sample_bar(where, verbose, len(examples)) as advance:
+            logs = self._test(examples, batch_size, advance)
+        if verbose:
             print(f"Test: {cb.logs_text(logs)}")
         return _as_returned(logs, return_dict)
 
-    def predict(self, x: NDArray, batch_size: int = 32) -> NDArray:
+    def predict(self, x: NDArray, batch_size: int = 32, verbose: Verbose = "auto") -> NDArray:
         """Return the outputs for an array of inputs `(N, ...)`; N may be 0.
 
-        Each output has the same bits whatever the batch size.
+        Each output has the same bits whatever the batch size. Unless `verbose` is 0, a terminal shows a bar.
         """
-        batch_size = at_least(1, "predict", "batch_size", batch_size)
+        where = "predict"
+        batch_size = at_least(1, where, "batch_size", batch_size)
         self._build_for(x)
-        inputs = checked_inputs("predict", x, self.input_shape)
-        if len(inputs) <= batch_size:
-            return self.predict_on_batch(inputs)
-        parts = range(0, len(inputs), batch_size)
-        return np.concatenate([self.predict_on_batch(inputs[start : start + batch_size]) for start in parts])
+        inputs = checked_inputs(where, x, self.input_shape)
+        outputs = []
+        with cb.sample_bar(where, verbose, len(inputs)) as advance:
+            for start in range(0, max(len(inputs), 1), batch_size):
+                outputs.append(self.predict_on_batch(inputs[start : start + batch_size]))
+                advance(len(outputs[-1]))
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def train_on_batch(
         self, x: NDArray, y: NDArray, return_dict: bool = False
@@ -302,12 +307,12 @@ class Model(Layer):
         self._test_step(examples.x, examples.y, scores)
         return _as_returned(scores.logs(), flag("test_on_batch", "return_dict", return_dict))
 
-    @np.errstate(all="ignore")
     def predict_on_batch(self, x: NDArray) -> NDArray:
         """Return the outputs for one batch of inputs."""
         self._build_for(x)
         inputs = checked_inputs("predict_on_batch", x, self.input_shape)
-        outputs: NDArray = self.forward(self._cast(inputs), self._context(for_backward=False))[0]
+        with np.errstate(all="ignore"):
+            outputs: NDArray = self.forward(self._cast(inputs), self._context(for_backward=False))[0]
         return outputs
 
     # Files.

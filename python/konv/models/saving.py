@@ -83,7 +83,11 @@ def load_model(
     """
     from safetensors import SafetensorError, safe_open
 
-    path = os.fspath(filepath)
+    if custom_objects is not None and not isinstance(custom_objects, dict):
+        raise TypeError(
+            f"load_model: custom_objects must be a dict of classes, received {shown(custom_objects)}"
+        )
+    path = os.fsdecode(filepath)
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError(f"load_model: {path} must be a file, received something else (a folder, a device)")
     with open(path, "rb"):
@@ -112,7 +116,10 @@ class _Reader:
         from konv.models.model import Model
 
         header = self._header()
-        model = layer_from_config(header["model"], custom_objects)
+        try:
+            model = layer_from_config(header["model"], custom_objects)
+        except MemoryError as error:  # nothing was allocated yet: the sizes make no sense
+            raise ValueError(str(error)) from None
         if not isinstance(model, Model) or not model.built:
             raise ValueError(f"its model must be a built model, received {shown(header['model'])}")
         variables = dict(model.named_variables())
@@ -199,7 +206,7 @@ def _write_whole(filepath: Path, tensors: dict[str, NDArray], metadata: dict[str
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    target = os.path.realpath(os.fspath(filepath))
+    target = os.path.realpath(os.fsdecode(filepath))
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from konv._arguments import Shape, class_and_config, shape_of
 from konv.backend import Array
 from konv.layers.base import Layer
@@ -64,22 +66,27 @@ class Sequential(Model):
             raise ValueError(
                 f"{self.label}: layers must have different names, received a second '{layer.name}'"
             )
-        if (self._layers or self.input_shape) and layer.dtype != self.dtype:
+        is_first = not self._layers and not self.input_shape
+        if not is_first and layer.dtype != self.dtype:
             raise ValueError(
                 f"{self.label}: {layer.label} must have dtype {self.dtype}, received {layer.dtype}"
             )
-        if not self._layers and not self.input_shape:
-            self._start(None if layer.declared_shape is None else (None, *layer.declared_shape), layer.dtype)
-        if self.input_shape:
-            layer.build(self.output_shape)
-            self.output_shape = layer.compute_output_shape(self.output_shape)
+        shape = self.output_shape
+        if is_first and layer.declared_shape is not None:
+            shape = (None, *layer.declared_shape)
+        output_shape: Shape = ()
+        if shape:
+            layer.build(shape)
+            output_shape = layer.compute_output_shape(shape)
+        if is_first:
+            self._start(shape, layer.dtype)
         self._layers.append(layer)
-        self.built = bool(self.input_shape)
+        self.output_shape = output_shape
+        self.built = bool(shape)
 
-    def _start(self, input_shape: Shape | None, dtype: Any) -> None:
+    def _start(self, input_shape: Shape, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
-        if input_shape is not None:
-            self.input_shape = self.output_shape = input_shape
+        self.input_shape = self.output_shape = input_shape
 
     def _last(self) -> str:
         return self._layers[-1].label if self._layers else "an Input"

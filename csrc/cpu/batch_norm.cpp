@@ -1,0 +1,310 @@
+// Driver of batch normalisation; see batch_norm.hpp.
+//
+// Statistics and gradients of gamma and beta are sums over rows: blocks of rows, cut by the shape alone, are
+// summed by the kernels in T and put together in order in float64 (Chan, Golub, LeVeque 1983, section 3, for
+// the variance).
+#include "cpu/batch_norm.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "cpu/carver.hpp"
+#include "cpu/isa.hpp"
+#include "cpu/result.hpp"
+#include "cpu/threads.hpp"
+
+namespace konv::cpu {
+namespace {
+
+constexpr int64_t kBlockElements = 1 << 15;  // of a task: 128 KiB of float32, which two passes find in L2
+constexpr int64_t kLeastRows = 32;           // so that the blocks' sums are few beside the rows
+constexpr int64_t kLeastColumns = 64;        // below, rows are taken side by side ...
+constexpr int64_t kVector = 16;              // ... until they fill whole vectors of every ISA
+
+struct RowBlock {
+  int64_t first;          // element of x
+  int64_t rows, columns;  // what the kernel sees
+  int64_t repeat;         // rows of the matrix in each of these
+
+  double count() const { return static_cast<double>(rows) * static_cast<double>(repeat); }
+};
+
+// The matrix in blocks. Few channels are widened: a row of the kernel is `repeat` rows of the matrix.
+class RowBlocks {
+ public:
+  explicit RowBlocks(ChannelRows shape)
+      : shape_(shape),
+        repeat_(repeat_for(shape.channels)),
+        wide_rows_(shape.rows / repeat_),
+        block_rows_(std::max(kLeastRows, kBlockElements / columns())) {}
+
+  int64_t columns() const { return repeat_ * shape_.channels; }
+  int64_t count() const { return wide_blocks() + (shape_.rows % repeat_ > 0); }
+
+  // The last block may hold the rows that do not fill a wide one.
+  RowBlock block(int64_t i) const {
+    if (i == wide_blocks()) return {wide_rows_ * columns(), shape_.rows % repeat_, shape_.channels, 1};
+    const int64_t first = i * block_rows_;
+    return {first * columns(), std::min(block_rows_, wide_rows_ - first), columns(), repeat_};
+  }
+
+  template <class Body>
+  void for_each(int threads, const Body& body) const {
+    parallel_for(threads, count(), [&](int64_t i, int thread) { body(block(i), i, thread); });
+  }
+
+  int threads() const {
+    return threads_for(count(), static_cast<double>(shape_.rows) * static_cast<double>(shape_.channels));
+  }
+
+ private:
+  static int64_t repeat_for(int64_t channels) {
+    if (channels >= kLeastColumns) return 1;
+    const int64_t step = kVector / std::gcd(kVector, channels);
+    return (kLeastColumns + step * channels - 1) / (step * channels) * step;
+  }
+  int64_t wide_blocks() const { return (wide_rows_ + block_rows_ - 1) / block_rows_; }
+
+  ChannelRows shape_;
+  int64_t repeat_, wide_rows_, block_rows_;
+};
+
+// columns[j * C + c] = value(c)
+template <class T, class Value>
+void fill_columns(T* columns, int64_t size, int64_t channels, const Value& value) {
+  for (int64_t c = 0; c < channels; ++c) columns[c] = static_cast<T>(value(c));
+  for (int64_t i = channels; i < size; ++i) columns[i] = columns[i - channels];
+}
+
+template <class T>
+double rstd(const T* variance, int64_t c, double epsilon) {
+  return 1 / std::sqrt(variance[c] + epsilon);
+}
+
+template <class T>
+struct Normalization {
+  T *mean, *scale, *shift;
+
+  Normalization(Carver& carver, int64_t columns)
+      : mean(carver.take<T>(columns)), scale(carver.take<T>(columns)), shift(carver.take<T>(columns)) {}
+};
+
+template <class T>
+void normalize(ChannelRows shape, const T* x, const T* gamma, const T* beta, const T* mean, const T* variance,
+               double epsilon, bool relu, const Normalization<T>& n, T* y) {
+  const RowBlocks blocks(shape);
+  const int64_t columns = blocks.columns(), C = shape.channels;
+  fill_columns(n.mean, columns, C, [&](int64_t c) { return mean[c]; });
+  fill_columns(n.scale, columns, C,
+               [&](int64_t c) { return (gamma ? gamma[c] : 1) * rstd(variance, c, epsilon); });
+  fill_columns(n.shift, columns, C, [&](int64_t c) { return beta ? beta[c] : 0; });
+  const BatchNormKernels<T>& k = *kernels<T>().batch_norm;
+  blocks.for_each(blocks.threads(), [&](const RowBlock& b, int64_t, int) {
+    k.normalize({x + b.first, b.rows, b.columns, n.mean, n.scale, n.shift, relu, y + b.first});
+  });
+}
+
+// ---- statistics ----
+
+// Distances from the first row: their means are rounded less than those of x, which may lie far from 0.
+template <class T>
+double origin(const T* x, int64_t c) {
+  return std::isfinite(x[c]) ? x[c] : 0;
+}
+
+// Mean distance from the origin and sum of squared distances from the mean, a channel each.
+struct Moments {
+  double *mean, *squares;
+
+  Moments(Carver& carver, int64_t sets, int64_t channels)
+      : mean(carver.take<double>(sets * channels)), squares(carver.take<double>(sets * channels)) {}
+};
+
+template <class T>
+struct MomentsScratch {
+  Moments blocks;  // [block][channel]
+  T* columns;      // of each thread: centre, deviation and squares of a block
+  Normalization<T> normalization;
+
+  MomentsScratch(Carver& carver, const RowBlocks& rows, int64_t channels, int threads)
+      : blocks(carver, rows.count(), channels),
+        columns(carver.take<T>(threads * 3 * rows.columns())),
+        normalization(carver, rows.columns()) {}
+};
+
+// The moments of a block from those of its columns. Where the centre is infinite, so is the mean.
+template <class T>
+void fold_moments(const T* x, const RowBlock& b, const MomentsBlock<T>& m, int64_t channels, double* mean,
+                  double* squares) {
+  const double rows = static_cast<double>(b.rows);
+  const auto column_mean = [&](int64_t j, int64_t c) {
+    const double deviation = m.deviation[j * channels + c];
+    return m.centre[j * channels + c] - origin(x, c) + (std::isnan(deviation) ? 0 : deviation / rows);
+  };
+  for (int64_t c = 0; c < channels; ++c) {
+    double sum = 0;
+    for (int64_t j = 0; j < b.repeat; ++j) sum += column_mean(j, c);
+    mean[c] = sum / static_cast<double>(b.repeat);
+    squares[c] = 0;
+    for (int64_t j = 0; j < b.repeat; ++j) {
+      const double deviation = m.deviation[j * channels + c], distance = column_mean(j, c) - mean[c];
+      squares[c] += m.squares[j * channels + c] - deviation * deviation / rows + rows * distance * distance;
+    }
+  }
+}
+
+// The moments of all rows, from those of the blocks in order; 0 where there are none.
+template <class T>
+void merge_moments(const T* x, const RowBlocks& rows, ChannelRows shape, const Moments& blocks, T* mean,
+                   T* variance) {
+  const double total = static_cast<double>(std::max<int64_t>(1, shape.rows));
+  for (int64_t c = 0; c < shape.channels; ++c) {
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < rows.count(); ++i)
+      sum += blocks.mean[i * shape.channels + c] * rows.block(i).count();
+    for (int64_t i = 0; i < rows.count(); ++i) {
+      const double distance = blocks.mean[i * shape.channels + c] - sum / total;
+      squares += blocks.squares[i * shape.channels + c] + rows.block(i).count() * distance * distance;
+    }
+    mean[c] = static_cast<T>(shape.rows > 0 ? origin(x, c) + sum / total : 0);
+    variance[c] = static_cast<T>(squares < 0 ? 0 : squares / total);  // below 0 by rounding only
+  }
+}
+
+// ---- gradients ----
+
+template <class T>
+struct GradientScratch {
+  double *sums, *products;  // [block][channel]
+  T* columns;               // of each thread: sums and products of a block
+  T *mean, *rstd, *scale, *constant, *slope;
+
+  GradientScratch(Carver& carver, const RowBlocks& rows, int64_t channels, int threads)
+      : sums(carver.take<double>(rows.count() * channels)),
+        products(carver.take<double>(rows.count() * channels)),
+        columns(carver.take<T>(threads * 2 * rows.columns())),
+        mean(carver.take<T>(rows.columns())),
+        rstd(carver.take<T>(rows.columns())),
+        scale(carver.take<T>(rows.columns())),
+        constant(carver.take<T>(rows.columns())),
+        slope(carver.take<T>(rows.columns())) {}
+};
+
+// to[c] = sum over j of columns[j * channels + c]
+template <class From, class To>
+void fold_sums(const From* columns, int64_t repeat, int64_t channels, To* to) {
+  for (int64_t c = 0; c < channels; ++c) {
+    double sum = 0;
+    for (int64_t j = 0; j < repeat; ++j) sum += columns[j * channels + c];
+    to[c] = static_cast<To>(sum);
+  }
+}
+
+}  // namespace
+
+ChannelRows make_channel_rows(const char* op, const Dims& x) {
+  if (x.empty()) fail(op, "x must have at least 1 dimension (..., C), received ()");
+  if (x.back() < 1) fail(op, "the last dimension of x must be at least 1, received ", tuple_text(x));
+  int64_t rows = 1;
+  for (size_t i = 0; i + 1 < x.size(); ++i) rows = checked_multiply(op, "x", rows, x[i]);
+  return {rows, x.back()};
+}
+
+template <class T>
+Buffer batch_norm(const char* op, ChannelRows shape, const T* x, const T* gamma, const T* beta, const T* mean,
+                  const T* variance, double epsilon, bool relu) {
+  Carver layout;
+  Normalization<T>(layout, RowBlocks(shape).columns());
+  ResultAndScratch memory =
+      allocate(op, shape.rows * shape.channels * static_cast<int64_t>(sizeof(T)), layout.bytes());
+  Carver carver(memory.scratch.data());
+  const Normalization<T> normalization(carver, RowBlocks(shape).columns());
+  normalize(shape, x, gamma, beta, mean, variance, epsilon, relu, normalization, memory.result.as<T>());
+  return std::move(memory.result);
+}
+
+template <class T>
+NormalizedAndMoments batch_norm_train(const char* op, ChannelRows shape, const T* x, const T* gamma,
+                                      const T* beta, double epsilon, bool relu) {
+  // First, because without rows only their size tells that C is too large for the scratch.
+  const int64_t channel_bytes = checked_multiply(op, "the result", shape.channels, sizeof(T));
+  Buffer mean = allocate(op, channel_bytes), variance = allocate(op, channel_bytes);
+
+  const RowBlocks rows(shape);
+  const int threads = rows.threads();
+  const int64_t C = shape.channels, columns = rows.columns();
+  Carver layout;
+  MomentsScratch<T>(layout, rows, C, threads);
+  ResultAndScratch memory = allocate(op, shape.rows * channel_bytes, layout.bytes());
+  Carver carver(memory.scratch.data());
+  const MomentsScratch<T> s(carver, rows, C, threads);
+
+  const BatchNormKernels<T>& k = *kernels<T>().batch_norm;
+  rows.for_each(threads, [&](const RowBlock& b, int64_t i, int thread) {
+    T* own = s.columns + thread * 3 * columns;
+    const MomentsBlock<T> block{x + b.first, b.rows, b.columns, own, own + columns, own + 2 * columns};
+    k.moments(block);
+    fold_moments(x, b, block, C, s.blocks.mean + i * C, s.blocks.squares + i * C);
+  });
+  merge_moments(x, rows, shape, s.blocks, mean.as<T>(), variance.as<T>());
+  normalize(shape, x, gamma, beta, mean.as<T>(), variance.as<T>(), epsilon, relu, s.normalization,
+            memory.result.as<T>());
+  return {std::move(memory.result), std::move(mean), std::move(variance)};
+}
+
+template <class T>
+BatchNormGradients batch_norm_backward(const char* op, ChannelRows shape, const T* grad, const T* x,
+                                       const T* gamma, const T* mean, const T* variance, double epsilon,
+                                       bool training, const T* y) {
+  const RowBlocks rows(shape);
+  const int threads = rows.threads();
+  const int64_t C = shape.channels, columns = rows.columns(),
+                channel_bytes = C * static_cast<int64_t>(sizeof(T));
+  Carver layout;
+  GradientScratch<T>(layout, rows, C, threads);
+  ResultAndScratch memory = allocate(op, shape.rows * channel_bytes, layout.bytes());
+  BatchNormGradients result{std::move(memory.result), allocate(op, channel_bytes),
+                            allocate(op, channel_bytes)};
+  Carver carver(memory.scratch.data());
+  const GradientScratch<T> s(carver, rows, C, threads);
+  T *grad_x = result.x.as<T>(), *grad_gamma = result.gamma.as<T>(), *grad_beta = result.beta.as<T>();
+
+  fill_columns(s.mean, columns, C, [&](int64_t c) { return mean[c]; });
+  fill_columns(s.rstd, columns, C, [&](int64_t c) { return rstd(variance, c, epsilon); });
+  const BatchNormKernels<T>& k = *kernels<T>().batch_norm;
+  rows.for_each(threads, [&](const RowBlock& b, int64_t i, int thread) {
+    T *sums = s.columns + thread * 2 * columns, *products = sums + columns;
+    k.gradient_sums({grad + b.first, x + b.first, y ? y + b.first : nullptr, b.rows, b.columns, s.mean,
+                     s.rstd, sums, products});
+    fold_sums(sums, b.repeat, C, s.sums + i * C);
+    fold_sums(products, b.repeat, C, s.products + i * C);
+  });
+  fold_sums(s.sums, rows.count(), C, grad_beta);
+  fold_sums(s.products, rows.count(), C, grad_gamma);
+
+  const double total = static_cast<double>(std::max<int64_t>(1, shape.rows));
+  fill_columns(s.scale, columns, C,
+               [&](int64_t c) { return (gamma ? gamma[c] : 1) * rstd(variance, c, epsilon); });
+  fill_columns(s.constant, columns, C, [&](int64_t c) { return grad_beta[c] / total; });
+  fill_columns(s.slope, columns, C,
+               [&](int64_t c) { return grad_gamma[c] / total * rstd(variance, c, epsilon); });
+  rows.for_each(threads, [&](const RowBlock& b, int64_t, int) {
+    k.input_gradient({grad + b.first, training ? x + b.first : nullptr, y ? y + b.first : nullptr, b.rows,
+                      b.columns, s.mean, s.scale, s.constant, s.slope, grad_x + b.first});
+  });
+  return result;
+}
+
+#define KONV_INSTANTIATE(T)                                                                                  \
+  template Buffer batch_norm<T>(const char*, ChannelRows, const T*, const T*, const T*, const T*, const T*,  \
+                                double, bool);                                                               \
+  template NormalizedAndMoments batch_norm_train<T>(const char*, ChannelRows, const T*, const T*, const T*,  \
+                                                    double, bool);                                           \
+  template BatchNormGradients batch_norm_backward<T>(const char*, ChannelRows, const T*, const T*, const T*, \
+                                                     const T*, const T*, double, bool, const T*);
+KONV_INSTANTIATE(float)
+KONV_INSTANTIATE(double)
+#undef KONV_INSTANTIATE
+
+}  // namespace konv::cpu

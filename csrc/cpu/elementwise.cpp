@@ -1,0 +1,57 @@
+// Driver of the elementwise operations; see elementwise.hpp.
+#include "cpu/elementwise.hpp"
+
+#include <algorithm>
+
+#include "cpu/isa.hpp"
+#include "cpu/result.hpp"
+#include "cpu/threads.hpp"
+
+namespace konv::cpu {
+namespace {
+
+constexpr int64_t kBlockElements = 1 << 16;  // of a task: about 15 us
+
+// Calls body(first, count) on blocks that cover [0, count).
+template <class Body>
+void for_each_block(int64_t count, const Body& body) {
+  const int64_t blocks = (count + kBlockElements - 1) / kBlockElements;
+  parallel_for(threads_for(blocks, static_cast<double>(count)), blocks, [&](int64_t block, int) {
+    const int64_t first = block * kBlockElements;
+    body(first, std::min(kBlockElements, count - first));
+  });
+}
+
+template <class T>
+Buffer allocate_like(const char* op, int64_t count) {
+  return allocate(op, checked_multiply(op, "the result", count, sizeof(T)));
+}
+
+}  // namespace
+
+template <class T>
+Buffer relu(const char* op, const T* x, int64_t count) {
+  Buffer result = allocate_like<T>(op, count);
+  T* y = result.as<T>();
+  const ElementwiseKernels<T>& k = *kernels<T>().elementwise;
+  for_each_block(count, [&](int64_t first, int64_t size) { k.relu(x + first, size, y + first); });
+  return result;
+}
+
+template <class T>
+Buffer relu_backward(const char* op, const T* grad, const T* y, int64_t count) {
+  Buffer result = allocate_like<T>(op, count);
+  T* grad_x = result.as<T>();
+  const ElementwiseKernels<T>& k = *kernels<T>().elementwise;
+  for_each_block(count, [&](int64_t first, int64_t size) {
+    k.relu_backward(grad + first, y + first, size, grad_x + first);
+  });
+  return result;
+}
+
+template Buffer relu<float>(const char*, const float*, int64_t);
+template Buffer relu<double>(const char*, const double*, int64_t);
+template Buffer relu_backward<float>(const char*, const float*, const float*, int64_t);
+template Buffer relu_backward<double>(const char*, const double*, const double*, int64_t);
+
+}  // namespace konv::cpu

@@ -1,0 +1,17 @@
+// ReLU and its gradient, over `count` elements of any shape.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/buffer_pool.hpp"
+
+namespace konv::cpu {
+
+template <class T>
+Buffer relu(const char* op, const T* x, int64_t count);
+
+// y is the result of the forward pass.
+template <class T>
+Buffer relu_backward(const char* op, const T* grad, const T* y, int64_t count);
+
+}  // namespace konv::cpu

@@ -1,0 +1,58 @@
+// Contracts of the batch normalisation kernels, over (rows, columns) with contiguous columns.
+//
+// Values of a channel (mean, scale, ...) come as arrays of `columns` elements with slack up to a whole vector
+// behind them. Arrays of the size of x have none, and no array overlaps another.
+#pragma once
+
+#include <stdint.h>
+
+namespace konv::cpu {
+
+// y = (x - mean) * scale + shift, then ReLU. Every element goes through the same instructions.
+template <class T>
+struct NormalizeBlock {
+  const T* x;
+  int64_t rows, columns;
+  const T *mean, *scale, *shift;
+  bool relu;
+  T* y;
+};
+
+// Two passes over a block that stays in cache, columns on their own: centre = sum of x / rows, deviation =
+// sum of (x - centre), which is its rounding error, and squares = sum of (x - centre)^2. Rows are added in
+// order.
+template <class T>
+struct MomentsBlock {
+  const T* x;
+  int64_t rows, columns;
+  T *centre, *deviation, *squares;
+};
+
+// With g = grad, or +0.0 where y <= 0 if y is not null: sums = sum of g, products = sum of g * (x - mean) *
+// rstd.
+template <class T>
+struct GradientSumsBlock {
+  const T *grad, *x, *y;
+  int64_t rows, columns;
+  const T *mean, *rstd;  // rstd: 1 / standard deviation
+  T *sums, *products;
+};
+
+// With g as above: grad_x = (g - constant - (x - mean) * slope) * scale; with x null grad_x = g * scale.
+template <class T>
+struct InputGradientBlock {
+  const T *grad, *x, *y;
+  int64_t rows, columns;
+  const T *mean, *scale, *constant, *slope;
+  T* grad_x;
+};
+
+template <class T>
+struct BatchNormKernels {
+  void (*normalize)(const NormalizeBlock<T>&);
+  void (*moments)(const MomentsBlock<T>&);
+  void (*gradient_sums)(const GradientSumsBlock<T>&);
+  void (*input_gradient)(const InputGradientBlock<T>&);
+};
+
+}  // namespace konv::cpu

@@ -1,0 +1,30 @@
+// ReLU and its gradient; contracts: elementwise.hpp.
+#include "cpu/kernels/elementwise.hpp"
+
+#include "cpu/kernels/chunks.hpp"
+
+namespace konv::cpu::KONV_ISA {
+namespace {
+
+template <class T>
+void relu_forward(const T* x, int64_t count, T* y) {
+  for_each_vector<T>(count,
+                     [&](int64_t i, auto access) { access.store(y + i, relu<T>(access.load(x + i))); });
+}
+
+template <class T>
+void relu_backward(const T* grad, const T* y, int64_t count, T* grad_x) {
+  for_each_vector<T>(count, [&](int64_t i, auto access) {
+    access.store(grad_x + i, access.load(y + i) <= 0 ? Vector<T>{} : access.load(grad + i));
+  });
+}
+
+template <class T>
+constexpr ElementwiseKernels<T> kKernels = {relu_forward<T>, relu_backward<T>};
+
+}  // namespace
+
+extern const ElementwiseKernels<float> kElementwiseFloat32 = kKernels<float>;
+extern const ElementwiseKernels<double> kElementwiseFloat64 = kKernels<double>;
+
+}  // namespace konv::cpu::KONV_ISA

@@ -1,0 +1,199 @@
+// Driver of pooling: every pass gathers (kernels/pool2d.hpp), shared out by rows, columns and channels of the
+// result.
+#include "cpu/pool2d.hpp"
+
+#include <algorithm>
+
+#include "cpu/isa.hpp"
+#include "cpu/pool2d_spans.hpp"
+#include "cpu/result.hpp"
+#include "cpu/threads.hpp"
+
+namespace konv::cpu {
+namespace {
+
+constexpr double kTaskWork = 1 << 16;    // source elements that a task reads, about 15 us
+constexpr int64_t kTaskColumns = 256;    // at most: their spans lie on the stack
+constexpr int64_t kChannelGranule = 64;  // so that tasks share no cache line
+
+// How many items of `work` source elements make a task.
+int64_t items_of_task(double work, int64_t items) {
+  return static_cast<int64_t>(std::clamp(kTaskWork / work, 1.0, static_cast<double>(items)));
+}
+
+int64_t parts(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
+
+// Cuts the result (images, rows, columns, channels) into tasks of about kTaskWork.
+struct PoolTasks {
+  PoolTasks(int64_t all_rows, int64_t all_columns, int64_t all_channels, double pixel_work)
+      : channels(
+            pixel_work * all_channels > kTaskWork
+                ? std::min(all_channels,
+                           parts(items_of_task(pixel_work, all_channels), kChannelGranule) * kChannelGranule)
+                : all_channels),
+        columns(std::min(items_of_task(pixel_work * channels, all_columns), kTaskColumns)),
+        rows(items_of_task(pixel_work * channels * columns, std::max<int64_t>(1, all_rows))),
+        channel_blocks(parts(all_channels, channels)),
+        column_blocks(parts(all_columns, columns)),
+        count(parts(all_rows, rows) * column_blocks * channel_blocks) {}
+
+  int64_t channels, columns, rows;  // of a task
+  int64_t channel_blocks, column_blocks, count;
+};
+
+// Runs run(row, source_offset, result_offset) on every row of every task; the offsets are those of row.source
+// and row.result, for arrays of the same shape.
+template <class T, class Spans, class Run>
+void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* source, T* result,
+            const Run& run) {
+  const int64_t all_rows = shape.N * h.results(), C = shape.C;
+  const double pixel_work = static_cast<double>(h.most()) * static_cast<double>(w.most());
+  const PoolTasks tasks(all_rows, w.results(), C, pixel_work);
+  const double work = pixel_work * static_cast<double>(all_rows) * static_cast<double>(w.results()) * C;
+  parallel_for(threads_for(tasks.count, work), tasks.count, [&](int64_t task, int) {
+    const int64_t first_channel = task % tasks.channel_blocks * tasks.channels;
+    const int64_t first_column = task / tasks.channel_blocks % tasks.column_blocks * tasks.columns;
+    const int64_t first_row = task / tasks.channel_blocks / tasks.column_blocks * tasks.rows;
+    PoolSpan columns[kTaskColumns];
+    PoolRow<T> row{};
+    row.source_row = w.sources() * C;
+    row.source_column = row.result_column = C;
+    row.columns = columns;
+    row.row_step = h.step();
+    row.column_step = w.step();
+    row.window_columns = shape.w.window;
+    row.pixels = std::min(tasks.columns, w.results() - first_column);
+    row.channels = std::min(tasks.channels, C - first_channel);
+    for (int64_t i = 0; i < row.pixels; ++i) columns[i] = w.span(first_column + i);
+    for (int64_t i = first_row; i < std::min(first_row + tasks.rows, all_rows); ++i) {
+      row.row = h.span(i % h.results());
+      const int64_t source_offset = i / h.results() * h.sources() * row.source_row + first_channel;
+      const int64_t result_offset = (i * w.results() + first_column) * C + first_channel;
+      row.source = source + source_offset;
+      row.result = result + result_offset;
+      run(row, source_offset, result_offset);
+    }
+  });
+}
+
+template <class T, class Index>
+const ArgmaxKernels<T, Index>& argmax_kernels() {
+  if constexpr (sizeof(Index) == 1)
+    return kernels<T>().pool2d->argmax8;
+  else
+    return kernels<T>().pool2d->argmax32;
+}
+
+// Sums, with the divisors of the spans.
+template <class T, class Spans>
+void gather_sums(const Pool2dShape& shape, Divisor divisor, const T* source, T* result) {
+  const Pool2dKernels<T>& k = *kernels<T>().pool2d;
+  gather(shape, Spans(shape.h, divisor), Spans(shape.w, divisor), source, result,
+         [&](const PoolRow<T>& row, int64_t, int64_t) { k.sum(row); });
+}
+
+template <class T>
+int64_t y_bytes(const char* op, const Pool2dShape& shape) {
+  return checked_bytes(op, "the result", shape.y_dims(), sizeof(T));
+}
+
+template <class T>
+int64_t x_bytes(const char* op, const Pool2dShape& shape) {
+  return checked_bytes(op, "the result", shape.x_dims(), sizeof(T));
+}
+
+Divisor average(bool count_include_pad) {
+  return count_include_pad ? Divisor::kPaddedPixels : Divisor::kRealPixels;
+}
+
+bool windows_overlap(const WindowAxis& axis) { return axis.stride < axis.extent(); }
+
+}  // namespace
+
+template <class T>
+Buffer max_pool2d(const char* op, const Pool2dShape& shape, const T* x) {
+  Buffer y = allocate(op, y_bytes<T>(op, shape));
+  const Pool2dKernels<T>& k = *kernels<T>().pool2d;
+  gather(shape, WindowSpans(shape.h, Divisor::kNone), WindowSpans(shape.w, Divisor::kNone), x, y.as<T>(),
+         [&](const PoolRow<T>& row, int64_t, int64_t) { k.max(row); });
+  return y;
+}
+
+template <class T, class Index>
+MaxAndArgmax max_pool2d_with_argmax(const char* op, const Pool2dShape& shape, const T* x) {
+  ResultAndScratch memory = allocate(op, y_bytes<T>(op, shape), y_bytes<Index>(op, shape));
+  MaxAndArgmax result{std::move(memory.result), std::move(memory.scratch)};
+  const ArgmaxKernels<T, Index>& k = argmax_kernels<T, Index>();
+  Index* argmax = result.argmax.as<Index>();
+  gather(
+      shape, WindowSpans(shape.h, Divisor::kNone), WindowSpans(shape.w, Divisor::kNone), x, result.y.as<T>(),
+      [&](const PoolRow<T>& row, int64_t, int64_t result_offset) { k.forward(row, argmax + result_offset); });
+  return result;
+}
+
+template <class T, class Index>
+Buffer max_pool2d_backward(const char* op, const Pool2dShape& shape, const T* grad, const Index* argmax) {
+  Buffer grad_x = allocate(op, x_bytes<T>(op, shape));
+  const ArgmaxKernels<T, Index>& k = argmax_kernels<T, Index>();
+  gather(shape, CoverSpans(shape.h, Divisor::kNone), CoverSpans(shape.w, Divisor::kNone), grad,
+         grad_x.as<T>(), [&](const PoolRow<T>& row, int64_t source_offset, int64_t) {
+           k.backward(row, argmax + source_offset);
+         });
+  return grad_x;
+}
+
+template <class T>
+Buffer sum_pool2d(const char* op, const Pool2dShape& shape, const T* x) {
+  Buffer y = allocate(op, y_bytes<T>(op, shape));
+  gather_sums<T, WindowSpans>(shape, Divisor::kNone, x, y.as<T>());
+  return y;
+}
+
+template <class T>
+Buffer sum_pool2d_backward(const char* op, const Pool2dShape& shape, const T* grad) {
+  Buffer grad_x = allocate(op, x_bytes<T>(op, shape));
+  gather_sums<T, CoverSpans>(shape, Divisor::kNone, grad, grad_x.as<T>());
+  return grad_x;
+}
+
+template <class T>
+Buffer avg_pool2d(const char* op, const Pool2dShape& shape, const T* x, bool count_include_pad) {
+  Buffer y = allocate(op, y_bytes<T>(op, shape));
+  gather_sums<T, WindowSpans>(shape, average(count_include_pad), x, y.as<T>());
+  return y;
+}
+
+template <class T>
+Buffer avg_pool2d_backward(const char* op, const Pool2dShape& shape, const T* grad, bool count_include_pad) {
+  const Divisor divisor = average(count_include_pad);
+  // Windows that overlap have their gradients divided once, not once for every pixel that they cover.
+  const bool divide_first = windows_overlap(shape.h) || windows_overlap(shape.w);
+  ResultAndScratch memory = allocate(op, x_bytes<T>(op, shape), divide_first ? y_bytes<T>(op, shape) : 0);
+  T* grad_x = memory.result.as<T>();
+  if (divide_first) {
+    T* divided = memory.scratch.as<T>();
+    gather_sums<T, OutputSpans>(shape, divisor, grad, divided);
+    gather_sums<T, CoverSpans>(shape, Divisor::kNone, divided, grad_x);
+  } else {
+    gather_sums<T, CoverSpans>(shape, divisor, grad, grad_x);
+  }
+  return std::move(memory.result);
+}
+
+#define KONV_INSTANTIATE_ARGMAX(T, Index)                                                            \
+  template MaxAndArgmax max_pool2d_with_argmax<T, Index>(const char*, const Pool2dShape&, const T*); \
+  template Buffer max_pool2d_backward<T, Index>(const char*, const Pool2dShape&, const T*, const Index*);
+#define KONV_INSTANTIATE(T)                                                                \
+  template Buffer max_pool2d<T>(const char*, const Pool2dShape&, const T*);                \
+  template Buffer sum_pool2d<T>(const char*, const Pool2dShape&, const T*);                \
+  template Buffer sum_pool2d_backward<T>(const char*, const Pool2dShape&, const T*);       \
+  template Buffer avg_pool2d<T>(const char*, const Pool2dShape&, const T*, bool);          \
+  template Buffer avg_pool2d_backward<T>(const char*, const Pool2dShape&, const T*, bool); \
+  KONV_INSTANTIATE_ARGMAX(T, uint8_t)                                                      \
+  KONV_INSTANTIATE_ARGMAX(T, int32_t)
+KONV_INSTANTIATE(float)
+KONV_INSTANTIATE(double)
+#undef KONV_INSTANTIATE
+#undef KONV_INSTANTIATE_ARGMAX
+
+}  // namespace konv::cpu

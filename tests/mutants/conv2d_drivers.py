@@ -1,0 +1,413 @@
+"""Mutants of the plans and drivers of convolution.
+
+By file (below csrc/): what is broken, the text, its replacement, the tests that must notice.
+"""
+
+from __future__ import annotations
+
+FORWARD = "test_conv2d.py::test_forward"
+GRAD_X = "test_conv2d.py::test_gradient_of_x"
+GRAD_KERNEL = "test_conv2d.py::test_gradient_of_kernel"
+EXACT = "test_conv2d.py::test_integers_are_exact"
+NON_FINITE = "test_conv2d.py::test_non_finite_pixels"
+TRANSPOSE = "test_conv2d_transpose.py::test_forward"
+TRANSPOSE_EXACT = "test_conv2d_transpose.py::test_integers_are_exact"
+THREADS = "test_same_bits.py::test_threads_do_not_change_a_bit"
+BATCH = "test_same_bits.py::test_an_image_does_not_depend_on_its_batch"
+
+MUTANTS = {
+    "cpu/conv2d_direct_plan.cpp": [
+        (
+            "a tap that meets only the last input is dropped",
+            "return lowest < axis.in &&",
+            "return lowest < axis.in - 1 &&",
+            FORWARD,
+        ),
+        (
+            "a tap that meets only the first input is dropped",
+            "(axis.out - 1) * axis.stride >= 0",
+            "(axis.out - 1) * axis.stride > 0",
+            FORWARD,
+        ),
+        ("dropped taps leave the first tap of the kernel", "axis.first_tap += axis.tap_stride;", "", FORWARD),
+        ("dropped taps leave the origin", "axis.origin += axis.step;", "", FORWARD),
+        (
+            "padding is taken from the other end",
+            "axis.stride, -axis.before,",
+            "axis.stride, -axis.after,",
+            FORWARD,
+        ),
+        (
+            "forward ignores the dilation",
+            "axis.window, axis.dilation, 0, 1, 0, 1",
+            "axis.window, 1, 0, 1, 0, 1",
+            FORWARD,
+        ),
+        (
+            "taps of a phase ignore the dilation",
+            "axis.stride / std::gcd(axis.stride, axis.dilation)",
+            "axis.stride",
+            GRAD_X,
+        ),
+        (
+            "the gradient of x keeps the order of taps",
+            "taps.tap_stride = -period;",
+            "taps.tap_stride = period;",
+            GRAD_X,
+        ),
+        (
+            "a phase starts from its first tap",
+            "axis.before - last * axis.dilation",
+            "axis.before - first * axis.dilation",
+            GRAD_X,
+        ),
+        (
+            "taps of a phase are neighbours",
+            "taps.step = period * axis.dilation / axis.stride;",
+            "taps.step = 1;",
+            GRAD_X,
+        ),
+        (
+            "a phase drops its last position",
+            "WindowAxis::ceil_div(axis.size - phase, axis.stride)",
+            "axis.size / axis.stride",
+            GRAD_X,
+        ),
+        (
+            "a compact slab swaps stride and dilation",
+            "i / axis.taps * axis.stride + i % axis.taps * axis.step",
+            "i / axis.taps * axis.step + i % axis.taps * axis.stride",
+            FORWARD,
+        ),
+        (
+            "a compact slab swaps its pitches",
+            "{block, axis.taps, 1, compact}",
+            "{block, 1, axis.taps, compact}",
+            FORWARD,
+        ),
+        (
+            "padding behind the input is read",
+            "position < axis.in ? position : -1",
+            "position <= axis.in ? position : -1",
+            FORWARD,
+        ),
+        (
+            "a slab is one position short",
+            "(axis.taps - 1) * axis.step + 1;",
+            "(axis.taps - 1) * axis.step;",
+            FORWARD,
+        ),
+        ("distant taps are merged", " && !(adjacent_taps && axis.step != 1)", "", FORWARD),
+        (
+            "rows of taps are columns",
+            "r * slab_h.tap_pitch * slab_w.positions",
+            "r * slab_h.tap_pitch",
+            FORWARD,
+        ),
+        (
+            "blocks of rows and columns are exchanged",
+            "block % plan.block_columns * plan.slab_w.block",
+            "block / plan.block_columns * plan.slab_w.block",
+            FORWARD,
+        ),
+        (
+            "the last block of a row is whole",
+            "std::min(plan.slab_w.block, plan.w.out - tables.first_column)",
+            "plan.slab_w.block",
+            FORWARD,
+        ),
+        (
+            "distant columns are one run",
+            "last->column >= 0 && column == last->column + last->length",
+            "last->column >= 0",
+            FORWARD,
+        ),
+        ("a strided result counts as pointwise", "axis.out_stride == 1;", "true;", GRAD_X),
+        ("a padded image counts as pointwise", " && axis.in == axis.out", "", FORWARD),
+    ],
+    "cpu/conv2d_problem.cpp": [
+        ("rows of x have the height's length", "p.x_row = s.w.size", "p.x_row = s.h.size", FORWARD),
+        (
+            "rows of the kernel have the height's length",
+            "p.kernel_row = s.w.window",
+            "p.kernel_row = s.h.window",
+            FORWARD,
+        ),
+        (
+            "the gradient of x does not transpose the kernel",
+            "std::swap(p.kernel_filter, p.kernel_channel);",
+            "",
+            GRAD_X,
+        ),
+        (
+            "the last phase is dropped",
+            "phase < std::min(axis.stride, axis.size)",
+            "phase < std::min(axis.stride, axis.size) - 1",
+            GRAD_X,
+        ),
+    ],
+    "cpu/conv2d_problem.hpp": [
+        (
+            "positions that no tap reaches are not filled",
+            "static_cast<int64_t>(runs.size()) < phases",
+            "false",
+            GRAD_X,
+        ),
+        ("positions that no tap reaches lose the bias", "bias ? bias[c] : T{0}", "T{0}", TRANSPOSE),
+    ],
+    "cpu/conv2d_direct.cpp": [
+        (
+            "columns of the kernel are rows",
+            "problem.w.tap_stride) * problem.kernel_column",
+            "problem.w.tap_stride) * problem.kernel_row",
+            FORWARD,
+        ),
+        (
+            "every group packs the first kernel",
+            "kernel + group * problem_.kernel_group +",
+            "kernel +",
+            FORWARD,
+        ),
+        (
+            "every group reads the first channels",
+            "problem_.x_image + group * problem_.channels + first",
+            "problem_.x_image + first",
+            FORWARD,
+        ),
+        (
+            "every group writes the first filters",
+            "problem_.y_image + group * problem_.filters",
+            "problem_.y_image",
+            FORWARD,
+        ),
+        ("every group adds the first bias", "bias ? bias + group * problem_.filters", "bias ? bias", FORWARD),
+        ("every image reads the first", "x + image * problem_.x_image", "x", FORWARD),
+        (
+            "strides of height and width are swapped",
+            "j * plan_.slab_w.out_pitch)",
+            "j * plan_.slab_h.out_pitch)",
+            FORWARD,
+        ),
+        ("a phase takes the width's stride for the height", "* h.out_stride)", "* w.out_stride)", GRAD_X),
+        (
+            "a block of channels overwrites those before",
+            "b.accumulate = first > 0;",
+            "b.accumulate = false;",
+            FORWARD,
+        ),
+        (
+            "a short block of channels counts as whole",
+            "plan_.merged ? plan_.length : channels",
+            "plan_.length",
+            FORWARD,
+        ),
+        ("the last task is dropped", "base_tasks * splits, [&]", "base_tasks * splits - 1, [&]", FORWARD),
+        (
+            "threads have scratch for one",
+            "shared.bytes() + threads_ * one.bytes()",
+            "shared.bytes() + one.bytes()",
+            THREADS,
+        ),
+        (
+            "blocks of channels depend on the threads",
+            "kPointwiseChannels : kChannels",
+            "kPointwiseChannels : kChannels / get_num_threads()",
+            THREADS,
+        ),
+        (
+            "blocks of channels depend on the batch",
+            "kPointwiseChannels : kChannels",
+            "kPointwiseChannels : kChannels / (problem.images + 1)",
+            BATCH,
+        ),
+    ],
+    "cpu/conv2d_direct_kernel_gradient.cpp": [
+        (
+            "the last split is dropped",
+            "split < splits_; ++split)",
+            "split < splits_ - 1; ++split)",
+            GRAD_KERNEL,
+        ),
+        (
+            "groups of channels meet in the first",
+            "index / filter_groups_ % channel_groups_ * plan_.channels",
+            "0 * index",
+            GRAD_KERNEL,
+        ),
+        (
+            "groups of filters overlap",
+            "index % filter_groups_ * filters_",
+            "index % filter_groups_ * tile_.block_filters",
+            GRAD_KERNEL,
+        ),
+        (
+            "every block reads the first columns of grad",
+            " + s.tables.first_column) * shape_.K",
+            ") * shape_.K",
+            GRAD_KERNEL,
+        ),
+        (
+            "rows of grad are as long as the block's",
+            "i * plan_.w.out * shape_.K",
+            "i * s.tables.columns * shape_.K",
+            GRAD_KERNEL,
+        ),
+        (
+            "taps that only meet padding are not zeroed",
+            "if (plan_.h.taps != shape_.h.window ||",
+            "if (false && plan_.h.taps != shape_.h.window ||",
+            GRAD_KERNEL,
+        ),
+        (
+            "an empty batch leaves the sums as they were",
+            "if (begin == end) std::fill",
+            "if (false) std::fill",
+            GRAD_KERNEL,
+        ),
+        (
+            "a block overwrites the sums of those before",
+            "b.accumulate = block > begin;",
+            "b.accumulate = false;",
+            GRAD_KERNEL,
+        ),
+        ("dropped taps move those behind them", "plan_.w.first_tap + s)", "s)", GRAD_KERNEL),
+        ("splits depend on the threads", "kTasks / owners()", "4 * get_num_threads() / owners()", THREADS),
+    ],
+    "cpu/conv2d_few_channels.cpp": [
+        ("the last row of taps is dropped", "r < h.window; ++r", "r < h.window - 1; ++r", GRAD_X),
+        ("the stride of rows is ignored", "reach % h.stride != 0 ||", "", GRAD_X),
+        ("the bias is missing", "bias ? bias[c] : T{0}", "T{0}", TRANSPOSE),
+        ("the dilation is ignored", "x += w.dilation * shape_.C", "x += shape_.C", GRAD_X),
+        ("taps on padding are not skipped", "x[i] += t[begin * channels + i]", "x[i] += t[i]", GRAD_X),
+        ("a wide row reads its first columns again", "grad_row + first * shape_.K +", "grad_row +", GRAD_X),
+        (
+            "every group adds to the first channels",
+            "x_row + group * shape_.group_channels());",
+            "x_row);",
+            GRAD_X,
+        ),
+        (
+            "every group reads the first filters of grad",
+            "first * shape_.K + group * shape_.group_filters()",
+            "first * shape_.K",
+            GRAD_X,
+        ),
+        (
+            "blocks of lanes all hold the first",
+            "(r * lanes_ + block * B) * shape_.K",
+            "(r * lanes_) * shape_.K",
+            GRAD_X,
+        ),
+    ],
+    "cpu/conv2d_depthwise.cpp": [
+        (
+            "the last channel of the kernel is not packed",
+            "from + channels_, weights",
+            "from + channels_ - 1, weights",
+            FORWARD,
+        ),
+        (
+            "columns of the kernel are rows",
+            "problem_.w.tap_stride) * problem_.kernel_column",
+            "problem_.w.tap_stride) * problem_.kernel_row",
+            FORWARD,
+        ),
+        ("every block of channels adds the first bias", "bias ? bias + first", "bias ? bias", FORWARD),
+        (
+            "every block of channels reads the first",
+            "problem_.x_image + channel_block * plan_.channels",
+            "problem_.x_image",
+            FORWARD,
+        ),
+        (
+            "every block of channels reads the first of grad",
+            "grad + image * problem_.y_image + first",
+            "grad + image * problem_.y_image",
+            GRAD_KERNEL,
+        ),
+        (
+            "the last split is dropped",
+            "split < splits_; ++split)",
+            "split < splits_ - 1; ++split)",
+            GRAD_KERNEL,
+        ),
+        (
+            "dropped taps move those behind them",
+            "(problem_.h.first_tap + r) * shape.w.window",
+            "r * shape.w.window",
+            GRAD_KERNEL,
+        ),
+        (
+            "splits depend on the threads",
+            "kGradientTasks / channel_blocks_",
+            "4 * get_num_threads() / channel_blocks_",
+            THREADS,
+        ),
+    ],
+    "cpu/conv2d_reference.cpp": [
+        ("the first row of taps is dropped", "r = s.h.first_tap(p); r", "r = s.h.first_tap(p) + 1; r", EXACT),
+        ("the bias is missing", "if (bias) sum += bias[k];", "", EXACT),
+        ("ReLU turns NaN into zero", "relu && sum <= 0", "relu && !(sum > 0)", NON_FINITE),
+        (
+            "every group reads the first channels",
+            "first_channel = k / s.group_filters() * s.group_channels();",
+            "first_channel = 0;",
+            EXACT,
+        ),
+        ("the gradient of x ignores the stride", " && reach % axis.stride == 0", "", EXACT),
+        ("the gradient of x loses the bias", "bias ? sum + bias[c] : sum", "sum", TRANSPOSE_EXACT),
+        (
+            "every group reads the first filters of grad",
+            "first_filter = group * s.group_filters();",
+            "first_filter = 0;",
+            EXACT,
+        ),
+        (
+            "the gradient of the kernel reads padding",
+            "if (t < s.w.first_tap(q) || t >= s.w.last_tap(q)) continue;",
+            "",
+            EXACT,
+        ),
+    ],
+    "cpu/conv2d_algorithms.cpp": [
+        ("depthwise is chosen for two filters a channel", " && shape.K == shape.C;", ";", FORWARD),
+        (
+            "depthwise is chosen for as many filters as channels",
+            "shape.is_depthwise() && shape.K",
+            "shape.K",
+            FORWARD,
+        ),
+        (
+            "an algorithm that can't do the shape is replaced",
+            "return {algorithm, false};",
+            "return {algorithm, true};",
+            "test_conv2d.py::test_an_algorithm_that_cannot_do_the_shape_is_a_value_error",
+        ),
+        (
+            "KONV_ALGORITHM does not fall back",
+            'return {parse(op, "the environment variable KONV_ALGORITHM", steered), true};',
+            'return {parse(op, "the environment variable KONV_ALGORITHM", steered), false};',
+            "test_conv2d.py::test_the_environment_steers_auto",
+        ),
+        (
+            "KONV_ALGORITHM is ignored",
+            "if (!steered || !*steered) return",
+            "return",
+            "test_conv2d.py::test_the_environment_steers_auto",
+        ),
+    ],
+    "cpu/rows.cpp": [
+        (
+            "the last block of rows is dropped",
+            "k.column_sums(partial, blocks, columns, sums);",
+            "k.column_sums(partial, std::max<int64_t>(1, blocks - 1), columns, sums);",
+            "test_dense.py::test_gradient",
+        ),
+        (
+            "blocks of rows depend on the threads",
+            "kBlockElements / columns)",
+            "kBlockElements / columns / get_num_threads())",
+            THREADS,
+        ),
+    ],
+}

@@ -1,0 +1,111 @@
+"""Mutants of ReLU and batch normalisation.
+
+By file (below csrc/): what is broken, the text, its replacement, the tests that must notice.
+"""
+
+from __future__ import annotations
+
+RELU = "test_relu.py::test_relu"
+RELU_BACKWARD = "test_relu.py::test_relu_backward"
+INFERENCE = "test_batch_norm.py::test_inference"
+TRAINING = "test_batch_norm.py::test_training"
+BACKWARD = "test_batch_norm.py::test_backward"
+
+MUTANTS = {
+    "cpu/kernels/elementwise.cpp": [
+        (
+            "the gradient passes where y is zero",
+            "access.load(y + i) <= 0 ? Vector<T>{} :",
+            "access.load(y + i) < 0 ? Vector<T>{} :",
+            RELU_BACKWARD,
+        ),
+        (
+            "the gradient is stopped where y is NaN",
+            "access.load(y + i) <= 0 ? Vector<T>{} : access.load(grad + i)",
+            "access.load(y + i) > 0 ? access.load(grad + i) : Vector<T>{}",
+            RELU_BACKWARD,
+        ),
+        ("ReLU is missing", "relu<T>(access.load(x + i))", "access.load(x + i)", RELU),
+    ],
+    "cpu/elementwise.cpp": [
+        ("every block starts at the first element", "body(first, std::min", "body(0, std::min", RELU),
+    ],
+    "cpu/kernels/batch_norm.cpp": [
+        (
+            "the mean is added",
+            "(access.load(x + c) - load(b.mean + c))",
+            "(access.load(x + c) + load(b.mean + c))",
+            INFERENCE,
+        ),
+        ("beta is missing", " + load(b.shift + c);", ";", INFERENCE),
+        ("ReLU is missing", "Relu ? relu<T>(v) : v", "v", INFERENCE),
+        (
+            "distances are not squared",
+            "squares[v] += distance * distance;",
+            "squares[v] += distance;",
+            TRAINING,
+        ),
+        (
+            "the sums ignore ReLU where y is zero",
+            "load_chunk<Lanes>(b.y + at) <= 0",
+            "load_chunk<Lanes>(b.y + at) < 0",
+            BACKWARD,
+        ),
+        (
+            "the gradient of gamma adds the mean",
+            "load_chunk<Lanes>(b.x + at) - mean[v]",
+            "load_chunk<Lanes>(b.x + at) + mean[v]",
+            BACKWARD,
+        ),
+        (
+            "the gradient of x has a wrong sign",
+            "- load(b.constant + c) - (access",
+            "- load(b.constant + c) + (access",
+            BACKWARD,
+        ),
+        ("the gradient of x forgets the mean of grad", "g - load(b.constant + c) - ", "g - ", BACKWARD),
+        (
+            "the gradient of x ignores ReLU where y is zero",
+            "access.load(b.y + first + c) <= 0",
+            "access.load(b.y + first + c) < 0",
+            BACKWARD,
+        ),
+    ],
+    "cpu/batch_norm.cpp": [
+        ("epsilon is missing", "std::sqrt(variance[c] + epsilon)", "std::sqrt(variance[c])", INFERENCE),
+        (
+            "the variance is unbiased",
+            "squares < 0 ? 0 : squares / total",
+            "squares < 0 ? 0 : squares / (total - 1)",
+            "test_batch_norm.py::test_variance_is_biased",
+        ),
+        (
+            "gamma is missing",
+            "(gamma ? gamma[c] : 1) * rstd(variance, c, epsilon); });\n  fill_columns(n.shift",
+            "rstd(variance, c, epsilon); });\n  fill_columns(n.shift",
+            INFERENCE,
+        ),
+        ("the blocks' means count as equal", "+ rows.block(i).count() * distance * distance", "", TRAINING),
+        ("the means of rows side by side count as equal", " + rows * distance * distance;", ";", TRAINING),
+        ("the rows that fill no wide one are dropped", " + (shape_.rows % repeat_ > 0);", ";", INFERENCE),
+        (
+            "the last rows are the first again",
+            "return {wide_rows_ * columns(), shape_.rows % repeat_",
+            "return {0 * wide_rows_, shape_.rows % repeat_",
+            INFERENCE,
+        ),
+        (
+            "the gradient of x subtracts a sum for a mean",
+            "return grad_beta[c] / total;",
+            "return grad_beta[c];",
+            BACKWARD,
+        ),
+        (
+            "the gradient of x divides by the deviation once only",
+            "grad_gamma[c] / total * rstd(variance, c, epsilon)",
+            "grad_gamma[c] / total",
+            BACKWARD,
+        ),
+        ("frozen statistics have gradients", "training ? x + b.first : nullptr", "x + b.first", BACKWARD),
+    ],
+}

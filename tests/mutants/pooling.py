@@ -1,0 +1,180 @@
+"""Mutants of pooling.
+
+By file (below csrc/): what is broken, the text, its replacement, the tests that must notice.
+"""
+
+from __future__ import annotations
+
+MAX = "test_pooling.py::test_max_of_ties_and_non_finite_values"
+MAX_BACKWARD = "test_pooling.py::test_max_backward_of_integers_is_exact"
+AVG = "test_pooling.py::test_avg"
+AVG_BACKWARD = "test_pooling.py::test_avg_backward"
+SUM = "test_pooling.py::test_sum"
+SUM_BACKWARD = "test_pooling.py::test_sum_backward"
+EMPTY_WINDOW = "test_pooling.py::test_window_without_pixels"
+RELU = "test_relu.py::test_relu"
+
+MUTANTS = {
+    "cpu/kernels/pool2d.cpp": [
+        (
+            "the last of equal maxima wins",
+            "const Position wins = ~(value <= best[v])",
+            "const Position wins = ~(value < best[v])",
+            MAX,
+        ),
+        (
+            "of 0.0 and -0.0 the last wins",
+            "best[v] = ~(value <= best[v])",
+            "best[v] = ~(value < best[v])",
+            MAX,
+        ),
+        ("a NaN never wins", "best[v] = ~(value <= best[v])", "best[v] = (value > best[v])", MAX),
+        (
+            "a NaN loses against what follows",
+            "const Position wins = ~(value <= best[v]) & (best[v] == best[v]);",
+            "const Position wins = ~(value <= best[v]);",
+            MAX,
+        ),
+        (
+            "the maximum starts from zero",
+            "++v) best[v] = V{} - static_cast<T>(__builtin_inf());",
+            "++v) best[v] = V{};",
+            MAX,
+        ),
+        ("argmax is off by the padding", "(r.row.tap + i * r.row_step.tap)", "(i * r.row_step.tap)", MAX),
+        (
+            "argmax swaps height and width",
+            "* r.window_columns +",
+            "* r.row.count +",
+            MAX,
+        ),
+        ("the grid loses its last column", "j < column.count; ++j", "j < column.count - 1; ++j", SUM),
+        ("the grid loses its last row", "i < r.row.count; ++i", "i < r.row.count - 1; ++i", SUM),
+        ("the dilation is ignored", "column.first + j * r.column_step.source", "column.first + j", SUM),
+        (
+            "sums have the wrong sign",
+            "sum[v] += load_chunk<Lanes>(r.source + offset",
+            "sum[v] -= load_chunk<Lanes>(r.source + offset",
+            SUM,
+        ),
+        ("averages divide by the height only", "r.row.divisor * column.divisor", "r.row.divisor", AVG),
+        ("a pixel takes the gradient of its neighbours", "where == here ?", "where <= here ?", MAX_BACKWARD),
+    ],
+    "cpu/kernels/chunks.hpp": [
+        (
+            "the tail of the channels is skipped",
+            "if (c < channels) body.template run<Lanes, 1>(channels - Lanes);",
+            "",
+            SUM,
+        ),
+        (
+            "the tail of the elements is skipped",
+            "body(count - kLanes<T>, WholeVector<T>{});",
+            "return;",
+            RELU,
+        ),
+        (
+            "fewer elements than a vector lose the last",
+            "PartialVector<T>{count}",
+            "PartialVector<T>{count - 1}",
+            RELU,
+        ),
+    ],
+    "cpu/pool2d_spans.cpp": [
+        (
+            "count_include_pad counts beyond the padded image",
+            "axis.last_padded_tap(output)",
+            "axis.window",
+            AVG,
+        ),
+        ("averages count padding", "axis.last_tap(output) - axis.first_tap(output)", "axis.window", AVG),
+        ("an average of no pixels divides by zero", "std::max<int64_t>(taps, 1)", "taps", EMPTY_WINDOW),
+        (
+            "argmax counts from the first real pixel",
+            "last - first, first, divisor",
+            "last - first, 0, divisor",
+            MAX,
+        ),
+        (
+            "a window too far away covers the pixel",
+            "WindowAxis::ceil_div(reach - last_tap_reach",
+            "WindowAxis::floor_div(reach - last_tap_reach",
+            SUM_BACKWARD,
+        ),
+        (
+            "the last output gives no gradient",
+            "std::min(axis_.out - 1, reach",
+            "std::min(axis_.out - 2, reach",
+            SUM_BACKWARD,
+        ),
+        ("a pixel between dilated taps is covered", " || reach % gcd_ != 0", "", SUM_BACKWARD),
+        (
+            "outputs that cover a pixel start at the wrong one",
+            "inverse_(inverse_modulo(tap_step_, output_step_))",
+            "inverse_(1)",
+            SUM_BACKWARD,
+        ),
+        (
+            "taps of a pixel ignore the dilation",
+            "(reach - first * axis_.stride) / axis_.dilation",
+            "reach - first * axis_.stride",
+            MAX_BACKWARD,
+        ),
+    ],
+    "cpu/pool2d_spans.hpp": [
+        (
+            "taps rise with the outputs that cover a pixel",
+            "{output_step_, -tap_step_}",
+            "{output_step_, tap_step_}",
+            MAX_BACKWARD,
+        ),
+    ],
+    "cpu/pool2d.cpp": [
+        (
+            "rows of the source are as long as the result's",
+            "row.source_row = w.sources() * C;",
+            "row.source_row = w.results() * C;",
+            SUM,
+        ),
+        ("every image reads the first", "i / h.results() * h.sources() * row.source_row", "0", SUM),
+        (
+            "the last columns of a wide row are too many",
+            "std::min(tasks.columns, w.results() - first_column)",
+            "tasks.columns",
+            SUM_BACKWARD,
+        ),
+        ("a wide row reads its first columns again", "w.span(first_column + i)", "w.span(i)", SUM_BACKWARD),
+        (
+            "every block of channels reads the first",
+            "* row.source_row + first_channel;",
+            "* row.source_row;",
+            SUM,
+        ),
+        (
+            "count_include_pad is the other way round",
+            "return count_include_pad ?",
+            "return !count_include_pad ?",
+            AVG,
+        ),
+        (
+            "overlap along one axis is overlooked",
+            "windows_overlap(shape.h) ||",
+            "windows_overlap(shape.h) &&",
+            AVG_BACKWARD,
+        ),
+    ],
+    "bindings/bind_pool2d.cpp": [
+        (
+            "argmax of 256 positions is int32",
+            "positions - 1 <= UINT8_MAX",
+            "positions <= UINT8_MAX",
+            "test_pooling.py::test_max",
+        ),
+        (
+            "max_pool2d_backward takes an argmax of any shape",
+            'require_dims(op, "argmax", dims_of(argmax), to_dims(shape.y_dims()));',
+            "",
+            "test_sizes.py::test_a_shape_that_does_not_fit_is_a_value_error",
+        ),
+    ],
+}

@@ -1,0 +1,452 @@
+"""Layers: gradients by differences, shapes, weights, names, and errors that name the layer."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+from konv import layers
+from konv.activations import softmax
+from konv.layers import (
+    AveragePooling2D,
+    Context,
+    Conv2D,
+    Dense,
+    Flatten,
+    Input,
+    Layer,
+    MaxPooling2D,
+    ReLU,
+    Softmax,
+)
+from numeric_gradient import numeric_gradient
+
+STEP = 1e-5
+
+# name: (layer, shape of the inputs)
+CASES = {
+    "conv": (lambda: Conv2D(3, 3, dtype="float64"), (2, 5, 4, 2)),
+    "conv strided same": (lambda: Conv2D(4, (3, 2), (2, 1), "same", groups=2, dtype="float64"), (2, 5, 4, 2)),
+    "conv dilated": (lambda: Conv2D(2, 2, dilation_rate=2, padding=1, dtype="float64"), (1, 4, 5, 1)),
+    "conv relu": (lambda: Conv2D(3, 3, activation="relu", dtype="float64"), (2, 5, 4, 2)),
+    "conv softmax": (lambda: Conv2D(3, 1, activation="softmax", dtype="float64"), (2, 2, 2, 2)),
+    "conv no bias": (lambda: Conv2D(3, 3, use_bias=False, dtype="float64"), (1, 4, 4, 2)),
+    "max pool": (lambda: MaxPooling2D(2), (2, 5, 4, 3)),
+    "max pool overlapping": (lambda: MaxPooling2D(3, strides=1, padding="same"), (1, 4, 4, 2)),
+    "average pool": (lambda: AveragePooling2D((3, 2), 2, "same"), (2, 5, 4, 3)),
+    "relu": (lambda: ReLU(), (3, 4, 2)),
+    "relu variations": (lambda: ReLU(max_value=0.5, negative_slope=0.2, threshold=0.1), (5, 7)),
+    "flatten": (lambda: Flatten(), (2, 3, 2)),
+    "dense": (lambda: Dense(4, dtype="float64"), (3, 5)),
+    "dense relu": (lambda: Dense(4, activation="relu", dtype="float64"), (3, 5)),
+    "dense softmax": (lambda: Dense(4, activation="softmax", dtype="float64"), (2, 2, 3)),
+    "dense no bias": (lambda: Dense(2, use_bias=False, dtype="float64"), (3, 5)),
+    "softmax": (lambda: Softmax(), (3, 4)),
+    "softmax of axis 1": (lambda: Softmax(axis=1), (2, 3, 4)),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    make, shape = CASES[request.param]
+    layer = make()
+    layer.build((None, *shape[1:]))
+    random = np.random.default_rng(0)
+    layer.set_weights([random.normal(size=weight.shape) for weight in layer.get_weights()])
+    # Distinct values far apart on the scale of the step: no maximum changes place, nothing crosses a kink.
+    x = random.permutation(np.linspace(-1, 1, np.prod(shape))).reshape(shape)
+    y, saved = layer.forward(x, Context(training=True))
+    return layer, x, y, saved, random.normal(size=y.shape)
+
+
+def test_gradients(case):
+    layer, x, _, saved, grad = case
+    grad_x, grads = layer.backward(grad, saved, needs_input=True)
+
+    def forward(inputs):
+        return layer.forward(inputs, Context(training=True))[0]
+
+    np.testing.assert_allclose(grad_x, numeric_gradient(forward, x, grad, STEP), rtol=1e-7, atol=1e-8)
+    assert len(grads) == len(layer.trainable_variables)
+    for variable, grad_weight in zip(layer.trainable_variables, grads, strict=True):
+        before = variable.value
+
+        def of_weight(weight, variable=variable):
+            variable.assign(weight)
+            return forward(x)
+
+        numeric = numeric_gradient(of_weight, before, grad, STEP)
+        variable.assign(before)
+        np.testing.assert_allclose(grad_weight, numeric, rtol=1e-7, atol=1e-8)
+
+
+def test_shape_is_as_computed(case):
+    layer, x, y, _, _ = case
+    assert layer.compute_output_shape((None, *x.shape[1:])) == (None, *y.shape[1:])
+    assert layer.compute_output_shape(x.shape) == y.shape
+
+
+def test_passes_for_inference_agree_with_training(case):
+    layer, x, y, _, _ = case
+    assert np.array_equal(layer.forward(x, Context(for_backward=False))[0], y)
+
+
+def test_an_image_does_not_depend_on_its_batch(case):
+    layer, x, y, saved, grad = case
+    grad_x, _ = layer.backward(grad, saved, needs_input=True)
+    for i in range(len(x)):
+        single, saved = layer.forward(x[i : i + 1], Context(training=True))
+        assert np.array_equal(single[0], y[i])
+        assert np.array_equal(layer.backward(grad[i : i + 1], saved, needs_input=True)[0][0], grad_x[i])
+
+
+def test_empty_batch(case):
+    layer, x, y, _, grad = case
+    empty, saved = layer.forward(x[:0], Context(training=True))
+    assert empty.shape == (0, *y.shape[1:])
+    grad_x, grads = layer.backward(grad[:0], saved, needs_input=True)
+    assert grad_x.shape == (0, *x.shape[1:])
+    assert not any(each.any() for each in grads)
+
+
+def test_gradients_are_computed_only_where_asked_for(case):
+    layer, x, _, saved, grad = case
+    grad_x, grads = layer.backward(grad, saved, needs_input=False)
+    assert grad_x is None
+    assert len(grads) == len(layer.variables)
+    layer.trainable = False
+    _, saved = layer.forward(x, Context(training=True))
+    grad_x, grads = layer.backward(grad, saved, needs_input=True)
+    assert grad_x.shape == x.shape
+    assert grads == layer.trainable_variables == []
+
+
+def test_config_makes_a_twin(case):
+    layer, x, y, _, _ = case
+    twin = type(layer).from_config(layer.get_config())
+    twin.build((None, *x.shape[1:]))
+    twin.set_weights(layer.get_weights())
+    assert twin.get_config() == layer.get_config()
+    assert np.array_equal(twin.forward(x, Context())[0], y)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_copies_end_in_softmax_too(copied):
+    assert copied(Dense(3, activation="softmax")).ends_in_softmax
+    assert not copied(Dense(3, activation="relu")).ends_in_softmax
+
+
+@pytest.mark.parametrize("layer", [Softmax(), Dense(4, "softmax"), Conv2D(4, 1, activation="softmax")])
+def test_softmax_is_left_out_for_logits(layer):
+    x = np.random.default_rng(3).normal(size=(2, 3, 3, 4)).astype(np.float32)
+    layer.build(x.shape)
+    logits, saved = layer.forward(x, Context(training=True, logits=True))
+    assert np.array_equal(softmax(logits), layer(x))
+    grad = np.ones_like(logits)
+    _, grads = layer.backward(grad, saved, needs_input=True)
+    assert all(np.array_equal(each, grad.sum((0, 1, 2))) for each in grads[1:])
+
+
+def test_inference_keeps_no_argmax():
+    assert MaxPooling2D().forward(np.zeros((1, 4, 4, 1)), Context(for_backward=False))[1] is None
+
+
+def test_unknown_sizes():
+    shape = (None, None, None, 3)
+    assert Conv2D(8, 3, dilation_rate=4).compute_output_shape(shape) == (None, None, None, 8)
+    assert MaxPooling2D(7).compute_output_shape((None, 14, None, 3)) == (None, 2, None, 3)
+    assert Flatten().compute_output_shape(shape) == (None, None)
+    assert Dense(2).compute_output_shape((None, None, 3)) == (None, None, 2)
+    assert Conv2D(8, 3).multiply_adds(shape) is None
+    assert Dense(2).multiply_adds((None, None, 3)) is None
+
+
+def test_keras_order_shapes_and_initial_weights():
+    layer = Conv2D(10, 5, padding=2, groups=1)
+    layer.build((None, 32, 32, 3))
+    kernel, bias = layer.get_weights()
+    assert kernel.shape == (5, 5, 3, 10)
+    assert np.abs(kernel).max() <= np.sqrt(6 / (75 + 250))
+    assert bias.tolist() == [0] * 10
+    assert layer.count_params() == 760
+    assert layer.multiply_adds((None, 32, 32, 3)) == 32 * 32 * 750
+    assert [variable.name for variable in layer.variables] == ["kernel", "bias"]
+
+
+def test_weights_are_copies():
+    layer = Dense(2)
+    layer.build((None, 2))
+    weights = layer.get_weights()
+    weights[0][:] = 7
+    assert not (layer.get_weights()[0] == 7).any()
+    layer.set_weights(weights)
+    weights[0][:] = 8
+    assert (layer.get_weights()[0] == 7).all()
+    assert np.array_equal(np.asarray(layer.kernel), layer.get_weights()[0])
+
+
+def test_a_failed_set_weights_sets_none():
+    layer = Dense(2)
+    layer.build((None, 2))
+    before = layer.get_weights()
+    with pytest.raises(ValueError, match="weight 'bias' must have shape"):
+        layer.set_weights([np.ones((2, 2)), np.ones(3)])
+    assert np.array_equal(layer.get_weights()[0], before[0])
+
+
+def test_automatic_names_count_up():
+    class MyOwn2DLayer(Layer):
+        pass
+
+    assert [MyOwn2DLayer().name for _ in range(3)] == [
+        "my_own2d_layer",
+        "my_own2d_layer_1",
+        "my_own2d_layer_2",
+    ]
+    bases = {
+        Conv2D: "conv2d",
+        MaxPooling2D: "max_pooling2d",
+        AveragePooling2D: "average_pooling2d",
+        ReLU: "re_lu",
+    }
+    for cls, base in bases.items():
+        arguments = (1, 1) if cls is Conv2D else ()
+        assert re.fullmatch(rf"{base}(_\d+)?", cls(*arguments).name)
+
+
+def test_layers_can_be_called():
+    layer = Dense(3)
+    assert layer(np.ones((2, 4), np.uint8)).dtype == np.float32
+    assert layer.built
+    layer.build((None, 4))  # a second time changes nothing
+    assert len(layer.variables) == 2
+
+
+def test_relu_variations_by_hand():
+    x = np.array([[-1.0, 0.0, 0.5, 1.0, 2.0, 3.0]], np.float32)
+    layer = ReLU(max_value=2, negative_slope=0.5, threshold=1)
+    assert layer(x).tolist() == [[-1.0, -0.5, -0.25, 1.0, 2.0, 2.0]]
+    assert ReLU()(np.array([[-0.0, np.nan]], np.float32)).tobytes()[:4] == bytes(4)
+
+
+def test_context_keys_differ():
+    context = Context(seed=1, step=2)
+    keys = {
+        context.key,
+        Context(seed=1, step=3).key,
+        Context(seed=2, step=2).key,
+        context.within(0).key,
+        context.within(1).key,
+        context.within(0, call=1).key,
+        context.within(0).within(1).key,
+    }
+    assert len(keys) == 7
+    assert context.within(1).key == Context(seed=1, step=2).within(1).key
+
+
+NAMED = {"name": "mine"}
+CONV = r"^layer 'mine' \(Conv2D\): "
+
+
+class Endless(Layer):
+    def forward(self, inputs, context):
+        raise MemoryError("too much")
+
+
+class Twice(Layer):
+    def build(self, input_shape):
+        self.add_weight("w", (1,))
+        self.add_weight("w", (1,))
+
+
+@pytest.mark.parametrize(
+    ("error", "call", "message"),
+    [
+        (
+            TypeError,
+            lambda: Conv2D(3.0, 3, **NAMED),
+            CONV + r"filters must be an int, received 3.0 \(float\)",
+        ),
+        (
+            ValueError,
+            lambda: Conv2D(0, 3, **NAMED),
+            CONV + "filters must be an int of at least 1, received 0",
+        ),
+        (ValueError, lambda: Conv2D(10**30, 3, **NAMED), CONV + "filters must fit in 64 bits"),
+        (ValueError, lambda: Conv2D(3, -1, **NAMED), CONV + "kernel_size must be an int of at least 1"),
+        (ValueError, lambda: Conv2D(3, (3, 3, 3), **NAMED), CONV + "kernel_size must be an int or a pair"),
+        (TypeError, lambda: Conv2D(3, 3, strides=None, **NAMED), CONV + "strides must be an int or a pair"),
+        (
+            ValueError,
+            lambda: Conv2D(3, 3, strides=(1, 0), **NAMED),
+            CONV + "strides must be an int of at least 1",
+        ),
+        (ValueError, lambda: Conv2D(3, 3, padding="full", **NAMED), CONV + 'padding must be "valid", "same"'),
+        (
+            ValueError,
+            lambda: Conv2D(3, 3, padding=-1, **NAMED),
+            CONV + "padding must be an int of at least 0",
+        ),
+        (ValueError, lambda: Conv2D(3, 3, dilation_rate=0, **NAMED), CONV + "dilation_rate must be"),
+        (
+            ValueError,
+            lambda: Conv2D(3, 3, groups=2, **NAMED),
+            CONV + "groups must divide filters, received groups=2",
+        ),
+        (
+            ValueError,
+            lambda: Conv2D(3, 3, activation="tanhh", **NAMED),
+            CONV + "activation must be None or one of",
+        ),
+        (TypeError, lambda: Conv2D(3, 3, activation=3, **NAMED), CONV + "activation must be None, a str"),
+        (TypeError, lambda: Conv2D(3, 3, use_bias="no", **NAMED), CONV + "use_bias must be True or False"),
+        (
+            ValueError,
+            lambda: Conv2D(3, 3, kernel_initializer="he", **NAMED),
+            CONV + 'kernel_initializer must be one of "glorot_uniform"',
+        ),
+        (
+            ValueError,
+            lambda: Conv2D(3, 3, data_format="channels_first", **NAMED),
+            CONV + "data_format must be None",
+        ),
+        (TypeError, lambda: Conv2D(3, 3, trainable=1, **NAMED), CONV + "trainable must be True or False"),
+        (
+            ValueError,
+            lambda: Conv2D(3, 3, dtype="float16", **NAMED),
+            CONV + 'dtype must be "float32" or "float64"',
+        ),
+        (
+            ValueError,
+            lambda: Conv2D(3, 3, dtype=None, **NAMED),
+            CONV + 'dtype must be "float32" or "float64"',
+        ),
+        (
+            TypeError,
+            lambda: Conv2D(3, 3, input_shape=3, **NAMED),
+            CONV + "input_shape must be a tuple of ints or None",
+        ),
+        (
+            ValueError,
+            lambda: Conv2D(3, 3, input_shape=(8, 0, 1), **NAMED),
+            CONV + r"input_shape \(each size\) must be",
+        ),
+        (TypeError, lambda: Dense(3, name=7), "^Dense: name must be a str, received 7"),
+        (
+            ValueError,
+            lambda: Dense(3, name="a/b"),
+            "^Dense: name must be a str that is not empty and has no '/'",
+        ),
+        (TypeError, lambda: Dense("3", **NAMED), r"^layer 'mine' \(Dense\): units must be an int"),
+        (ValueError, lambda: MaxPooling2D(0, **NAMED), r"^layer 'mine' \(MaxPooling2D\): pool_size must be"),
+        (ValueError, lambda: AveragePooling2D(2, 0, **NAMED), r"\(AveragePooling2D\): strides must be"),
+        (ValueError, lambda: Flatten("channels_first", **NAMED), r"\(Flatten\): data_format must be None"),
+        (TypeError, lambda: Softmax(axis=1.0, **NAMED), r"\(Softmax\): axis must be an int"),
+        (
+            ValueError,
+            lambda: Softmax(2, **NAMED).build((None, 3)),
+            r"\(Softmax\): axis must be one of the axes",
+        ),
+        (
+            ValueError,
+            lambda: Softmax(0, **NAMED).build((None, 3)),
+            r"\(Softmax\): axis must be one of the axes",
+        ),
+        (
+            ValueError,
+            lambda: ReLU(max_value=-1, **NAMED),
+            r"\(ReLU\): max_value must be finite and at least 0",
+        ),
+        (ValueError, lambda: ReLU(negative_slope=np.nan, **NAMED), r"\(ReLU\): negative_slope must be"),
+        (TypeError, lambda: ReLU(threshold="0", **NAMED), r"\(ReLU\): threshold must be a number"),
+        (TypeError, lambda: Input(8), "^Input: shape must be a tuple of ints or None, received 8"),
+        (ValueError, lambda: Input((8, -1)), r"^Input: shape \(each size\) must be an int of at least 1"),
+        (ValueError, lambda: Input((8,), dtype="int8"), "^Input: dtype must be"),
+        (
+            ValueError,
+            lambda: Conv2D(3, 3, **NAMED).build((None, 8, 8)),
+            CONV + r"inputs must be images of shape \(N",
+        ),
+        (
+            ValueError,
+            lambda: Conv2D(3, 3, **NAMED).build((None, 8, 8, None)),
+            CONV + "the number of input channels must be known",
+        ),
+        (ValueError, lambda: Conv2D(3, 3, **NAMED).build((None, 2, 8, 1)), CONV + "(?!layer)"),
+        (TypeError, lambda: Conv2D(3, 3, **NAMED).build(3), CONV + "input_shape must be a tuple"),
+        (
+            ValueError,
+            lambda: Conv2D(4, 3, groups=2, **NAMED).build((None, 8, 8, 3)),
+            CONV + "groups must divide the input channels, received 2 groups, 3 channels",
+        ),
+        (
+            ValueError,
+            lambda: Dense(3, **NAMED).build((None, None)),
+            r"\(Dense\): inputs must have a batch axis",
+        ),
+        (
+            ValueError,
+            lambda: Dense(3, **NAMED).count_params(),
+            r"\(Dense\): count_params needs a built layer",
+        ),
+        (TypeError, lambda: Dense(3, **NAMED)([[1.0]]), r"\(Dense\): inputs must be an array"),
+        (
+            TypeError,
+            lambda: Dense(3, **NAMED)(np.array([["a"]])),
+            r"\(Dense\): inputs must be an array of numbers",
+        ),
+        (TypeError, lambda: Dense(3, **NAMED)(np.ones((1, 1)), training=1), "training must be True or False"),
+        (TypeError, lambda: Dense(3, **NAMED).set_weights(3), r"\(Dense\): weights must be a list of arrays"),
+        (
+            ValueError,
+            lambda: Dense(3, **NAMED).set_weights([1]),
+            r"0 arrays \(it is not built yet\), received 1",
+        ),
+        (MemoryError, lambda: Endless(**NAMED)(np.ones((1, 1))), r"^layer 'mine' \(Endless\): too much$"),
+        (
+            MemoryError,
+            lambda: Dense(2**40, **NAMED)(np.ones((1, 8))),
+            r"^layer 'mine' \(Dense\): weight '(kernel|bias)'",
+        ),
+        (
+            MemoryError,
+            lambda: Dense(2**62, **NAMED)(np.ones((1, 8))),
+            r"^layer 'mine' \(Dense\): weight '(kernel|bias)'",
+        ),
+        (
+            ValueError,
+            lambda: Twice(**NAMED).build((None,)),
+            r"^layer 'mine' \(Twice\): there must be one weight",
+        ),
+        (NotImplementedError, lambda: Layer(**NAMED)(np.ones(1)), r"^layer 'mine' \(Layer\): forward is not"),
+        (
+            NotImplementedError,
+            lambda: Layer(**NAMED).backward(None, None, needs_input=True),
+            r"^layer 'mine' \(Layer\): backward is not",
+        ),
+    ],
+)
+def test_errors(error, call, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_errors_of_ops_name_the_layer():
+    layer = Conv2D(16, 3, name="mine")
+    layer.build((None, 8, 8, 3))
+    with pytest.raises(ValueError, match=CONV + "conv2d: kernel has 3 input channels but x has 4"):
+        layer(np.ones((1, 8, 8, 4)))
+    with pytest.raises(TypeError, match=CONV + "conv2d: all arrays must have one dtype"):
+        layer.forward(np.ones((1, 8, 8, 3)), Context())
+    with pytest.raises(TypeError, match=CONV + "weight 'kernel' must be a NumPy array of real numbers"):
+        layer.set_weights([None, None])
+    with pytest.raises(ValueError, match=r"weights must be 2 arrays, received 1$"):
+        layer.set_weights([np.ones(1)])
+
+
+def test_all_layers_are_listed():
+    assert {"Conv2D", "Dense", "Flatten", "Softmax"} <= set(layers.__all__)

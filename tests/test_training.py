@@ -1,0 +1,427 @@
+"""Training: the loop, its numbers, its determinism, and what it refuses."""
+
+from __future__ import annotations
+
+import gc
+import io
+import math
+import sys
+
+import numpy as np
+import pytest
+
+import konv
+from konv import Sequential, callbacks, losses, metrics, random
+from konv.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D, Softmax
+from konv.utils import set_random_seed, to_categorical
+
+
+def digits(count):
+    (x, y), _ = konv.datasets.digits.load_data()
+    return x[:count, ..., None] / 16.0, y[:count]
+
+
+def network(seed=0, loss="sparse_categorical_crossentropy", optimizer="adam", dtype="float32"):
+    set_random_seed(seed)
+    model = Sequential(
+        [
+            Input((8, 8, 1), dtype=dtype),
+            Conv2D(8, 3, activation="relu", padding="same", dtype=dtype),
+            MaxPooling2D(dtype=dtype),
+            Flatten(dtype=dtype),
+            Dense(10, activation="softmax", dtype=dtype),
+        ]
+    )
+    model.compile(optimizer, loss, metrics=["accuracy"])
+    return model
+
+
+def same_weights(model, other):
+    return all(np.array_equal(a, b) for a, b in zip(model.get_weights(), other.get_weights(), strict=True))
+
+
+def linear_model():
+    """One weight w and logits (0, w x): small enough to train by hand."""
+    model = Sequential([Input((2,)), Dense(2, use_bias=False), Softmax()])
+    model.set_weights([np.zeros((2, 2))])
+    return model
+
+
+def test_steps_by_hand():
+    model = linear_model()
+    model.compile(konv.optimizers.SGD(0.5), "sparse_categorical_crossentropy", ["accuracy"])
+    x = np.array([[1, 0], [0, 2], [0, 2]], np.uint8)
+    y = np.array([1, 1, 0])
+    history = model.fit(x, y, batch_size=2, epochs=1, shuffle=False, verbose=0).history
+    # Step 1, both p = (1/2, 1/2), label 1: gradient of the logits (1/2, -1/2) / 2, loss log 2, and a tie is
+    # class 0, so wrong. Then w = [[-1/8, 1/8], [-1/4, 1/4]].
+    # Step 2: logits (-1/2, 1/2), label 0: loss log(1 + e), wrong again.
+    second = math.log(1 + math.e)
+    assert history["loss"] == pytest.approx([(2 * math.log(2) + second) / 3], rel=1e-6)
+    assert history["accuracy"] == [0.0]
+    p1 = math.e / (1 + math.e)
+    expected = [[-0.125, 0.125], [-0.25 + 0.5 * 2 * p1, 0.25 - 0.5 * 2 * p1]]
+    np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-6)
+    assert model.step == model.optimizer.iterations == 2
+
+
+def test_softmax_and_crossentropy_are_one():
+    """From probabilities the loss of a certain wrong answer would be -log(1e-7) = 16.1, without gradient."""
+    x = np.array([[1, 0]], np.float32)
+    for loss, y in [("sparse_categorical_crossentropy", [0]), ("categorical_crossentropy", [[1, 0]])]:
+        model = linear_model()
+        model.set_weights([np.array([[0, 100], [0, 0]])])
+        model.compile("sgd", loss)
+        assert model.train_on_batch(x, np.array(y)) == pytest.approx(100)
+        assert model.get_weights()[0][0] == pytest.approx([0.01, 99.99])
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 5e-5), ("float64", 1e-12)])
+def test_loss_trajectory(dtype, tolerance):
+    """The whole path: random numbers, kernels, gradients, optimizer. Recorded in float64.
+
+    In float32 nine steps round each number some hundred times by 6e-8 of a loss of 2. In float64 the order of
+    the sums differs between ISAs.
+    """
+    x, y = digits(96)
+    model = network(optimizer=konv.optimizers.Adam(0.01), dtype=dtype)
+    history = model.fit(x, y, batch_size=32, epochs=3, verbose=0).history
+    assert history["loss"] == pytest.approx(TRAJECTORY, abs=tolerance)
+
+
+TRAJECTORY = [2.298174116453263, 2.145360579212955, 1.995171737847815]
+
+
+def test_it_learns():
+    x, y = digits(320)
+    model = network(optimizer=konv.optimizers.Adam(0.01))
+    history = model.fit(x, y, epochs=10, verbose=0, validation_split=0.2)
+    assert history.history["val_accuracy"][-1] > 0.85
+    loss, accuracy = model.evaluate(x, y, verbose=0)
+    assert accuracy == np.mean(model.predict(x).argmax(-1) == y) > 0.95
+    probabilities = model.predict(x)[np.arange(320), y].astype(np.float64)
+    assert loss == pytest.approx(-np.log(probabilities).mean(), rel=1e-5)
+
+
+def test_one_hot_labels_train_alike():
+    x, y = digits(64)
+    sparse, rows = network(), network(loss="categorical_crossentropy")
+    first = sparse.fit(x, y, epochs=2, verbose=0).history
+    second = rows.fit(x, to_categorical(y, 10), epochs=2, verbose=0).history
+    assert first == second
+    assert same_weights(sparse, rows)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_a_seed_fixes_every_bit(set_threads, threads):
+    x, y = digits(100)
+    first, second = network(seed=7), network(seed=7)
+    first.fit(x, y, epochs=2, verbose=0)
+    set_threads(threads)
+    second.fit(x, y, epochs=2, verbose=0)
+    assert same_weights(first, second)
+    other = network(seed=8)
+    other.fit(x, y, epochs=2, verbose=0)
+    assert not same_weights(first, other)
+
+
+def test_compile_takes_the_seed_anew():
+    x, y = digits(64)
+    model = network()
+    start = model.get_weights()
+    runs = []
+    for _ in range(2):
+        model.set_weights(start)
+        set_random_seed(5)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        runs.append(model.fit(x, y, batch_size=16, epochs=2, verbose=0).history)
+    assert runs[0] == runs[1]
+
+
+def test_epochs_are_shuffled_by_seed_and_step():
+    x, y = np.arange(20.0).reshape(10, 2), np.zeros(10)
+    model = linear_model()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    seen = []
+    step = model._train_step
+    model._train_step = lambda x, y, scores: seen.append(x[:, 0].tolist()) or step(x, y, scores)
+    model.fit(x, y, batch_size=4, epochs=2, verbose=0)
+    orders = [[value / 2 for batch in seen[i : i + 3] for value in batch] for i in (0, 3)]
+    seed, _ = model.random_state
+    for order, start in zip(orders, (0, 3), strict=True):
+        assert order == random.permutation(random.derive(seed, random.SHUFFLE, start), 10).tolist()
+    assert [len(batch) for batch in seen] == [4, 4, 2, 4, 4, 2]
+    seen.clear()
+    model.fit(x, y, batch_size=4, shuffle=False, verbose=0)
+    assert [value for batch in seen for value in batch] == x[:, 0].tolist()
+
+
+def test_validation_split_takes_the_tail():
+    x, y = digits(50)
+    split, given = network(), network()
+    first = split.fit(x, y, validation_split=0.3, verbose=0).history
+    second = given.fit(x[:35], y[:35], validation_data=(x[35:], y[35:]), verbose=0).history
+    assert first == second
+    assert set(first) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+
+
+def test_initial_epoch():
+    x, y = digits(20)
+    model = network()
+    assert model.fit(x, y, epochs=5, initial_epoch=3, verbose=0).epoch == [3, 4]
+    assert model.fit(x, y, epochs=3, initial_epoch=3, verbose=0).history == {}
+
+
+def test_a_billion_epochs_can_be_stopped():
+    class Stop(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs):
+            self.model.stop_training = epoch == 1
+
+    x, y = digits(20)
+    history = network().fit(x, y, epochs=10**9, callbacks=[Stop()], verbose=0)
+    assert history.epoch == [0, 1]
+
+
+def test_callbacks_are_called_in_order():
+    class Record(callbacks.Callback):
+        def __init__(self):
+            self.events = []
+
+        def __getattribute__(self, name):
+            if name.startswith("on_"):
+                self.events.append(name[3:])
+            return super().__getattribute__(name)
+
+    record = Record()
+    x, y = digits(20)
+    network().fit(x, y, batch_size=10, callbacks=[record], verbose=0)
+    batch = ["train_batch_begin", "train_batch_end"]
+    assert record.events == ["train_begin", "epoch_begin", *batch, *batch, "epoch_end", "train_end"]
+    assert record.params == {"epochs": 1, "samples": 20, "batch_size": 10}
+
+
+def test_batches_return_their_own_scores():
+    x, y = digits(20)
+    model = network(optimizer=konv.optimizers.SGD(0.0))
+    expected = model.evaluate(x[10:], y[10:], verbose=0)
+    assert model.train_on_batch(x[:10], y[:10]) != expected
+    assert model.train_on_batch(x[10:], y[10:]) == expected
+    assert model.test_on_batch(x[10:], y[10:]) == expected
+    assert model.test_on_batch(x[10:], y[10:], return_dict=True) == dict(
+        zip(("loss", "accuracy"), expected, strict=True)
+    )
+    assert model.step == 2
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    assert isinstance(model.evaluate(x, y, verbose=0), float)
+
+
+def test_evaluate_weighs_batches_by_their_samples():
+    x, y = digits(50)
+    model = network()
+    whole = model.evaluate(x, y, batch_size=50, verbose=0)
+    assert model.evaluate(x, y, batch_size=15, verbose=0) == pytest.approx(whole, rel=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 20, 10**9])
+def test_predictions_do_not_depend_on_the_batch(batch_size):
+    x, _ = digits(20)
+    model = network()
+    assert np.array_equal(model.predict(x, batch_size=batch_size), model.predict(x))
+    assert np.array_equal(model.predict(x.astype(np.float32)), model(x))
+
+
+def test_predict_nothing():
+    assert network().predict(np.zeros((0, 8, 8, 1))).shape == (0, 10)
+
+
+def test_inputs_of_any_kind_are_cast():
+    x, y = digits(20)
+    x = (x * 16).astype(np.uint8)
+    model, twin = network(), network()
+    model.fit(x, y.astype(float), verbose=0)
+    twin.fit(np.asfortranarray(x.astype(np.float64)), y[:, None], verbose=0)
+    assert same_weights(model, twin)
+
+
+def test_built_at_the_first_call():
+    x, y = digits(20)
+    model = Sequential([Flatten(), Dense(10)])
+    model.compile(
+        "sgd", losses.SparseCategoricalCrossentropy(from_logits=True), [metrics.SparseCategoricalAccuracy()]
+    )
+    history = model.fit(x, y, verbose=0).history
+    assert set(history) == {"loss", "sparse_categorical_accuracy"}
+    assert model.predict(x).shape == (20, 10)
+
+
+def test_divergence_shows_in_the_loss_and_warns_of_nothing():
+    x, y = digits(20)
+    model = network(optimizer=konv.optimizers.SGD(1e30))
+    history = model.fit(x, y, batch_size=5, epochs=3, verbose=0).history
+    assert not math.isfinite(history["loss"][-1])
+
+
+def test_memory_stays_flat():
+    x, y = digits(40)
+    model = network()
+    model.fit(x, y, verbose=0)
+    gc.collect()
+    before = len(gc.get_objects())
+    model.fit(x, y, epochs=5, verbose=0)
+    model.predict(x)
+    gc.collect()
+    assert len(gc.get_objects()) - before < 50
+
+
+def test_lines_in_a_pipe(capsys):
+    x, y = digits(20)
+    model = network()
+    model.fit(x, y, epochs=2, validation_data=(x, y))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("Epoch 2/2: ")
+    for part in ("images/s", "loss ", "accuracy ", "val_loss ", "val_accuracy "):
+        assert part in lines[0]
+    model.evaluate(x, y)
+    assert capsys.readouterr().out.startswith("Test: loss ")
+    model.fit(x, y, verbose=0)
+    model.predict(x)
+    assert capsys.readouterr().out == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_bar_on_a_terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    x, y = digits(20)
+    model = network()
+    model.fit(x, y, batch_size=8, epochs=2)
+    shown = sys.stdout.getvalue()
+    assert "Epoch 2/2: 100%" in shown
+    assert "20/20" in shown
+    assert "images/s, loss " in shown
+    model.predict(x)
+    model.evaluate(x, y, verbose=2)
+    assert sys.stdout.getvalue().splitlines()[-1].startswith("Test: ")
+
+
+def test_logits_loss_after_softmax_warns():
+    with pytest.warns(UserWarning, match="from_logits=True but the model ends in softmax"):
+        linear_model().compile("sgd", losses.CategoricalCrossentropy(from_logits=True))
+
+
+X, Y = np.zeros((4, 8, 8, 1)), np.zeros(4)
+ADAM = "adam", "categorical_crossentropy"
+
+
+@pytest.mark.parametrize(
+    ("error", "call", "message"),
+    [
+        (
+            ValueError,
+            lambda m: m.compile("adamm", "categorical_crossentropy"),
+            "^compile: optimizer must be one of",
+        ),
+        (
+            TypeError,
+            lambda m: m.compile(None, "categorical_crossentropy"),
+            "^compile: optimizer must be a str",
+        ),
+        (ValueError, lambda m: m.compile("adam", "hinge"), "^compile: loss must be one of"),
+        (TypeError, lambda m: m.compile("adam", None), "^compile: loss must be a str"),
+        (TypeError, lambda m: m.compile(*ADAM, metrics="accuracy"), "^compile: metrics must be a list"),
+        (ValueError, lambda m: m.compile(*ADAM, metrics=["f1"]), "^compile: each of metrics must be one of"),
+        (ValueError, lambda m: m.compile(*ADAM, metrics=["acc", "acc"]), "^compile: metrics must have names"),
+        (TypeError, lambda m: m.fit(X.tolist(), Y), "^fit: x must be a NumPy array, received"),
+        (TypeError, lambda m: m.fit(X, None), "^fit: y must be a NumPy array, received None"),
+        (
+            TypeError,
+            lambda m: m.fit(X.astype(complex), Y),
+            "^fit: x must hold real numbers, received dtype complex128",
+        ),
+        (
+            TypeError,
+            lambda m: m.fit(X.astype(object), Y),
+            "^fit: x must hold real numbers, received dtype object",
+        ),
+        (TypeError, lambda m: m.fit(np.ma.masked_array(X), Y), "^fit: x must be a NumPy array"),
+        (
+            ValueError,
+            lambda m: m.fit(X[..., 0], Y),
+            r"^fit: x must have shape \(None, 8, 8, 1\), as the model",
+        ),
+        (ValueError, lambda m: m.fit(X[:, 1:], Y), r"^fit: x must have shape .* received \(4, 7, 8, 1\)"),
+        (ValueError, lambda m: m.fit(np.array(1.0), Y), "^fit: x must have a batch axis"),
+        (
+            ValueError,
+            lambda m: m.fit(X, Y[:3]),
+            "^fit: x and y must be equally long, 1 at least, received 4 and 3",
+        ),
+        (
+            ValueError,
+            lambda m: m.fit(X[:0], Y[:0]),
+            "^fit: x and y must be equally long, 1 at least, received 0",
+        ),
+        (
+            ValueError,
+            lambda m: m.fit(X, Y + 10, verbose=0),
+            "labels must be integers from 0 to 9, received 10",
+        ),
+        (ValueError, lambda m: m.fit(X, Y * math.nan, verbose=0), "labels must be integers from 0 to 9"),
+        (
+            ValueError,
+            lambda m: m.fit(X, Y, batch_size=0),
+            "^fit: batch_size must be an int of at least 1, received 0",
+        ),
+        (TypeError, lambda m: m.fit(X, Y, batch_size=2.0), "^fit: batch_size must be an int, received 2.0"),
+        (ValueError, lambda m: m.fit(X, Y, epochs=-1), "^fit: epochs must be an int of at least 1"),
+        (ValueError, lambda m: m.fit(X, Y, epochs=10**30), "^fit: epochs must fit in 64 bits"),
+        (
+            ValueError,
+            lambda m: m.fit(X, Y, initial_epoch=-1),
+            "^fit: initial_epoch must be an int of at least 0",
+        ),
+        (ValueError, lambda m: m.fit(X, Y, verbose=3), '^fit: verbose must be "auto", 0, 1 or 2, received 3'),
+        (ValueError, lambda m: m.fit(X, Y, verbose="yes"), "^fit: verbose must be"),
+        (TypeError, lambda m: m.fit(X, Y, shuffle=1), "^fit: shuffle must be True or False"),
+        (TypeError, lambda m: m.fit(X, Y, callbacks=[3]), "^fit: callbacks must be a list"),
+        (
+            ValueError,
+            lambda m: m.fit(X, Y, validation_split=1.0),
+            r"^fit: validation_split must be in \[0, 1\)",
+        ),
+        (ValueError, lambda m: m.fit(X, Y, validation_split=math.nan), "^fit: validation_split must be in"),
+        (ValueError, lambda m: m.fit(X, Y, validation_split=0.999), "must leave samples on both sides"),
+        (TypeError, lambda m: m.fit(X, Y, validation_data=X), r"validation_data must be a pair \(x, y\)"),
+        (
+            ValueError,
+            lambda m: m.fit(X, Y, validation_data=(X, Y[:1])),
+            "^fit: validation_data: x and y must be",
+        ),
+        (ValueError, lambda m: m.evaluate(X, Y, batch_size=0), "^evaluate: batch_size must be"),
+        (ValueError, lambda m: m.evaluate(X[:0], Y[:0]), "^evaluate: x and y must be equally long"),
+        (
+            TypeError,
+            lambda m: m.evaluate(X, Y, return_dict=1),
+            "^evaluate: return_dict must be True or False",
+        ),
+        (TypeError, lambda m: m.predict([1.0]), "^predict: x must be a NumPy array"),
+        (ValueError, lambda m: m.predict(X, batch_size=-3), "^predict: batch_size must be"),
+        (ValueError, lambda m: m.predict(X, verbose=7), "^predict: verbose must be"),
+        (ValueError, lambda m: m.predict_on_batch(X[0]), "^predict_on_batch: x must have shape"),
+        (TypeError, lambda m: m.train_on_batch(X, 3), "^train_on_batch: y must be a NumPy array"),
+        (TypeError, lambda m: m.test_on_batch(3, Y), "^test_on_batch: x must be a NumPy array"),
+    ],
+)
+def test_errors(error, call, message):
+    with pytest.raises(error, match=message):
+        call(network())
+
+
+def test_training_needs_compile():
+    for method in ("fit", "evaluate", "train_on_batch", "test_on_batch"):
+        with pytest.raises(ValueError, match=f"^{method}: model .* must be compiled first"):
+            getattr(linear_model(), method)(X, Y)
