@@ -21,7 +21,22 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_import_loads_the_kernels_and_nothing_that_can_wait():
     extra = loaded_by("import numpy, konv") - loaded_by("import numpy")
-    assert extra == {"konv", "konv._core", "konv._version"}
+    packages = {name.partition(".")[0] for name in extra} - sys.stdlib_module_names
+    assert {name for name in extra if name.partition(".")[0] in packages} == {
+        "konv",
+        "konv._core",
+        "konv._version",
+        "konv._wait_policy",
+    }
+
+
+@pytest.mark.parametrize("setting", [{}, {"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "passive"}])
+def test_import_leaves_the_environment_as_it_was(setting):
+    code = "import os; before = dict(os.environ); import konv; assert dict(os.environ) == before"
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment | setting)
 
 
 @pytest.mark.parametrize("name", [name for name in konv.__all__ if name != "__version__"])

@@ -19,7 +19,7 @@ namespace {
 
 constexpr int64_t kBlockElements = 1 << 15;  // of a task: 128 KiB of float32, which two passes find in L2
 constexpr int64_t kLeastRows = 32;           // so that the blocks' sums are few beside the rows
-constexpr int64_t kLeastColumns = 64;        // below, rows are taken side by side ...
+constexpr int64_t kLeastColumns = 32;        // below, rows are taken side by side ...
 constexpr int64_t kVector = 16;              // ... until they fill whole vectors of every ISA
 
 struct RowBlock {
@@ -107,67 +107,59 @@ void normalize(ChannelRows shape, const T* x, const T* gamma, const T* beta, con
 
 // ---- statistics ----
 
-// Distances from the first row: their means are rounded less than those of x, which may lie far from 0.
+// Means are distances from an origin near the data, the first row: x may lie far from 0, where they would be rounded.
 template <class T>
-double origin(const T* x, int64_t c) {
-  return std::isfinite(x[c]) ? x[c] : 0;
+void fill_origin(const T* x, ChannelRows shape, double* origin) {
+  for (int64_t c = 0; c < shape.channels; ++c) origin[c] = shape.rows > 0 && std::isfinite(x[c]) ? x[c] : 0;
 }
-
-// Mean distance from the origin and sum of squared distances from the mean, a channel each.
-struct Moments {
-  double *mean, *squares;
-
-  Moments(Carver& carver, int64_t sets, int64_t channels)
-      : mean(carver.take<double>(sets * channels)), squares(carver.take<double>(sets * channels)) {}
-};
 
 template <class T>
 struct MomentsScratch {
-  Moments blocks;  // [block][channel]
-  T* columns;      // of each thread: centre, deviation and squares of a block
+  double* origin;           // [channel]
+  double *means, *squares;  // [block][channel]: distance from the origin; sum of squared distances from the mean
+  T* columns;               // of each thread: centre, deviation and squares of a block
   Normalization<T> normalization;
 
   MomentsScratch(Carver& carver, const RowBlocks& rows, int64_t channels, int threads)
-      : blocks(carver, rows.count(), channels),
+      : origin(carver.take<double>(channels)),
+        means(carver.take<double>(rows.count() * channels)),
+        squares(carver.take<double>(rows.count() * channels)),
         columns(carver.take<T>(threads * 3 * rows.columns())),
         normalization(carver, rows.columns()) {}
 };
 
 // The moments of a block from those of its columns. Where the centre is infinite, so is the mean.
 template <class T>
-void fold_moments(const T* x, const RowBlock& b, const MomentsBlock<T>& m, int64_t channels, double* mean,
+void fold_moments(const RowBlock& b, const MomentsBlock<T>& m, int64_t channels, const double* origin, double* mean,
                   double* squares) {
-  const double rows = static_cast<double>(b.rows);
+  const double rows = static_cast<double>(b.rows), per_row = 1 / rows, share = 1 / static_cast<double>(b.repeat);
   const auto column_mean = [&](int64_t j, int64_t c) {
-    const double deviation = m.deviation[j * channels + c];
-    return m.centre[j * channels + c] - origin(x, c) + (std::isnan(deviation) ? 0 : deviation / rows);
+    return m.centre[j * channels + c] - origin[c] + m.deviation[j * channels + c] * per_row;
   };
-  for (int64_t c = 0; c < channels; ++c) {
-    double sum = 0;
-    for (int64_t j = 0; j < b.repeat; ++j) sum += column_mean(j, c);
-    mean[c] = sum / static_cast<double>(b.repeat);
-    squares[c] = 0;
-    for (int64_t j = 0; j < b.repeat; ++j) {
+  std::fill(mean, mean + channels, 0.0);
+  std::fill(squares, squares + channels, 0.0);
+  for (int64_t j = 0; j < b.repeat; ++j)
+    for (int64_t c = 0; c < channels; ++c) mean[c] += column_mean(j, c) * share;
+  for (int64_t j = 0; j < b.repeat; ++j)
+    for (int64_t c = 0; c < channels; ++c) {
       const double deviation = m.deviation[j * channels + c], distance = column_mean(j, c) - mean[c];
-      squares[c] += m.squares[j * channels + c] - deviation * deviation / rows + rows * distance * distance;
+      squares[c] += m.squares[j * channels + c] - deviation * deviation * per_row + rows * distance * distance;
     }
-  }
 }
 
 // The moments of all rows, from those of the blocks in order; 0 where there are none.
 template <class T>
-void merge_moments(const T* x, const RowBlocks& rows, ChannelRows shape, const Moments& blocks, T* mean,
-                   T* variance) {
+void merge_moments(const RowBlocks& rows, ChannelRows shape, const MomentsScratch<T>& s, T* mean, T* variance) {
+  const int64_t C = shape.channels;
   const double total = static_cast<double>(std::max<int64_t>(1, shape.rows));
-  for (int64_t c = 0; c < shape.channels; ++c) {
+  for (int64_t c = 0; c < C; ++c) {
     double sum = 0, squares = 0;
-    for (int64_t i = 0; i < rows.count(); ++i)
-      sum += blocks.mean[i * shape.channels + c] * rows.block(i).count();
+    for (int64_t i = 0; i < rows.count(); ++i) sum += s.means[i * C + c] * rows.block(i).count();
     for (int64_t i = 0; i < rows.count(); ++i) {
-      const double distance = blocks.mean[i * shape.channels + c] - sum / total;
-      squares += blocks.squares[i * shape.channels + c] + rows.block(i).count() * distance * distance;
+      const double distance = s.means[i * C + c] - sum / total;
+      squares += s.squares[i * C + c] + rows.block(i).count() * distance * distance;
     }
-    mean[c] = static_cast<T>(shape.rows > 0 ? origin(x, c) + sum / total : 0);
+    mean[c] = static_cast<T>(s.origin[c] + sum / total);
     variance[c] = static_cast<T>(squares < 0 ? 0 : squares / total);  // below 0 by rounding only
   }
 }
@@ -176,13 +168,16 @@ void merge_moments(const T* x, const RowBlocks& rows, ChannelRows shape, const M
 
 template <class T>
 struct GradientScratch {
-  double *sums, *products;  // [block][channel]
-  T* columns;               // of each thread: sums and products of a block
+  double *sums, *products;              // [block][channel]
+  double *total_sums, *total_products;  // [channel]
+  T* columns;                           // of each thread: sums and products of a block
   T *mean, *rstd, *scale, *constant, *slope;
 
   GradientScratch(Carver& carver, const RowBlocks& rows, int64_t channels, int threads)
       : sums(carver.take<double>(rows.count() * channels)),
         products(carver.take<double>(rows.count() * channels)),
+        total_sums(carver.take<double>(channels)),
+        total_products(carver.take<double>(channels)),
         columns(carver.take<T>(threads * 2 * rows.columns())),
         mean(carver.take<T>(rows.columns())),
         rstd(carver.take<T>(rows.columns())),
@@ -191,14 +186,12 @@ struct GradientScratch {
         slope(carver.take<T>(rows.columns())) {}
 };
 
-// to[c] = sum over j of columns[j * channels + c]
-template <class From, class To>
-void fold_sums(const From* columns, int64_t repeat, int64_t channels, To* to) {
-  for (int64_t c = 0; c < channels; ++c) {
-    double sum = 0;
-    for (int64_t j = 0; j < repeat; ++j) sum += columns[j * channels + c];
-    to[c] = static_cast<To>(sum);
-  }
+// sums[c] = sum over j of columns[j * channels + c]
+template <class From>
+void fold_sums(const From* columns, int64_t repeat, int64_t channels, double* sums) {
+  std::fill(sums, sums + channels, 0.0);
+  for (int64_t j = 0; j < repeat; ++j)
+    for (int64_t c = 0; c < channels; ++c) sums[c] += columns[j * channels + c];
 }
 
 }  // namespace
@@ -240,14 +233,15 @@ NormalizedAndMoments batch_norm_train(const char* op, ChannelRows shape, const T
   Carver carver(memory.scratch.data());
   const MomentsScratch<T> s(carver, rows, C, threads);
 
+  fill_origin(x, shape, s.origin);
   const BatchNormKernels<T>& k = *kernels<T>().batch_norm;
   rows.for_each(threads, [&](const RowBlock& b, int64_t i, int thread) {
     T* own = s.columns + thread * 3 * columns;
     const MomentsBlock<T> block{x + b.first, b.rows, b.columns, own, own + columns, own + 2 * columns};
     k.moments(block);
-    fold_moments(x, b, block, C, s.blocks.mean + i * C, s.blocks.squares + i * C);
+    fold_moments(b, block, C, s.origin, s.means + i * C, s.squares + i * C);
   });
-  merge_moments(x, rows, shape, s.blocks, mean.as<T>(), variance.as<T>());
+  merge_moments(rows, shape, s, mean.as<T>(), variance.as<T>());
   normalize(shape, x, gamma, beta, mean.as<T>(), variance.as<T>(), epsilon, relu, s.normalization,
             memory.result.as<T>());
   return {std::move(memory.result), std::move(mean), std::move(variance)};
@@ -280,15 +274,17 @@ BatchNormGradients batch_norm_backward(const char* op, ChannelRows shape, const 
     fold_sums(sums, b.repeat, C, s.sums + i * C);
     fold_sums(products, b.repeat, C, s.products + i * C);
   });
-  fold_sums(s.sums, rows.count(), C, grad_beta);
-  fold_sums(s.products, rows.count(), C, grad_gamma);
+  fold_sums(s.sums, rows.count(), C, s.total_sums);
+  fold_sums(s.products, rows.count(), C, s.total_products);
+  std::copy(s.total_sums, s.total_sums + C, grad_beta);
+  std::copy(s.total_products, s.total_products + C, grad_gamma);
 
   const double total = static_cast<double>(std::max<int64_t>(1, shape.rows));
   fill_columns(s.scale, columns, C,
                [&](int64_t c) { return (gamma ? gamma[c] : 1) * rstd(variance, c, epsilon); });
-  fill_columns(s.constant, columns, C, [&](int64_t c) { return grad_beta[c] / total; });
+  fill_columns(s.constant, columns, C, [&](int64_t c) { return s.total_sums[c] / total; });
   fill_columns(s.slope, columns, C,
-               [&](int64_t c) { return grad_gamma[c] / total * rstd(variance, c, epsilon); });
+               [&](int64_t c) { return s.total_products[c] / total * rstd(variance, c, epsilon); });
   rows.for_each(threads, [&](const RowBlock& b, int64_t, int) {
     k.input_gradient({grad + b.first, training ? x + b.first : nullptr, y ? y + b.first : nullptr, b.rows,
                       b.columns, s.mean, s.scale, s.constant, s.slope, grad_x + b.first});

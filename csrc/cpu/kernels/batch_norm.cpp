@@ -54,7 +54,7 @@ struct MomentsStrip {
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) {
       store_chunk(b.centre + c + v * Lanes, centre[v]);
-      store_chunk(b.deviation + c + v * Lanes, deviation[v]);
+      store_chunk(b.deviation + c + v * Lanes, deviation[v] == deviation[v] ? deviation[v] : V{});
       store_chunk(b.squares + c + v * Lanes, squares[v]);
     }
   }

@@ -10,10 +10,14 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
-// A vector of any power of two of lanes.
+// A vector of any power of two of lanes; one lane is a scalar, which compilers handle better.
 template <class T, int Lanes>
 struct ChunkOf {
   typedef T Type __attribute__((vector_size(Lanes * sizeof(T))));
+};
+template <class T>
+struct ChunkOf<T, 1> {
+  typedef T Type;
 };
 template <class T, int Lanes>
 using Chunk = typename ChunkOf<T, Lanes>::Type;
@@ -49,7 +53,9 @@ struct SignedOf<8> {
 // than halve or double their size, so that such ones go in steps.
 template <class To, class From, int Lanes>
 KONV_INLINE Chunk<To, Lanes> convert_chunk(Chunk<From, Lanes> v) {
-  if constexpr (sizeof(To) > 2 * sizeof(From)) {
+  if constexpr (Lanes == 1) {
+    return static_cast<To>(v);
+  } else if constexpr (sizeof(To) > 2 * sizeof(From)) {
     typedef typename SignedOf<2 * sizeof(From)>::Type Middle;
     return convert_chunk<To, Middle, Lanes>(__builtin_convertvector(v, Chunk<Middle, Lanes>));
   } else if constexpr (2 * sizeof(To) < sizeof(From)) {

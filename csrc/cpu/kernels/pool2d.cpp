@@ -26,6 +26,12 @@ KONV_INLINE Position<T> position(const PoolRow<T>& r, const PoolSpan& column, in
                                   j * r.column_step.tap);
 }
 
+// Where value takes the place of best: it is greater, or the first NaN.
+template <class V>
+KONV_INLINE auto beats(V value, V best) {
+  return (!(value <= best)) & (best == best);
+}
+
 template <class T>
 struct MaxPixel {
   const PoolRow<T>& r;
@@ -40,7 +46,7 @@ struct MaxPixel {
 #pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) {
         const V value = load_chunk<Lanes>(r.source + offset + c + v * Lanes);
-        best[v] = ~(value <= best[v]) & (best[v] == best[v]) ? value : best[v];
+        best[v] = beats(value, best[v]) ? value : best[v];
       }
     });
 #pragma GCC unroll 4
@@ -73,7 +79,7 @@ struct ArgmaxPixel {
 #pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) {
         const V value = load_chunk<Lanes>(r.source + offset + c + v * Lanes);
-        const auto wins = ~(value <= best[v]) & (best[v] == best[v]);
+        const auto wins = beats(value, best[v]);
         best[v] = wins ? value : best[v];
         where[v] = wins ? here : where[v];
       }
