@@ -340,3 +340,9 @@ def test_where_nothing_can_be_saved(tmp_path):
     with pytest.raises(ValueError, match=r"save: model .* must have been built"):
         Sequential([Dense(1)]).save(tmp_path / "model")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_saved_file_has_the_mode_of_any_new_file(tmp_path, saved):
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert saved.stat().st_mode == plain.stat().st_mode

@@ -107,7 +107,8 @@ void normalize(ChannelRows shape, const T* x, const T* gamma, const T* beta, con
 
 // ---- statistics ----
 
-// Means are distances from an origin near the data, the first row: x may lie far from 0, where they would be rounded.
+// Means are distances from an origin near the data, the first row: x may lie far from 0, where they would be
+// rounded.
 template <class T>
 void fill_origin(const T* x, ChannelRows shape, double* origin) {
   for (int64_t c = 0; c < shape.channels; ++c) origin[c] = shape.rows > 0 && std::isfinite(x[c]) ? x[c] : 0;
@@ -115,9 +116,10 @@ void fill_origin(const T* x, ChannelRows shape, double* origin) {
 
 template <class T>
 struct MomentsScratch {
-  double* origin;           // [channel]
-  double *means, *squares;  // [block][channel]: distance from the origin; sum of squared distances from the mean
-  T* columns;               // of each thread: centre, deviation and squares of a block
+  double* origin;  // [channel]
+  double *means,
+      *squares;  // [block][channel]: distance from the origin; sum of squared distances from the mean
+  T* columns;    // of each thread: centre, deviation and squares of a block
   Normalization<T> normalization;
 
   MomentsScratch(Carver& carver, const RowBlocks& rows, int64_t channels, int threads)
@@ -130,9 +132,10 @@ struct MomentsScratch {
 
 // The moments of a block from those of its columns. Where the centre is infinite, so is the mean.
 template <class T>
-void fold_moments(const RowBlock& b, const MomentsBlock<T>& m, int64_t channels, const double* origin, double* mean,
-                  double* squares) {
-  const double rows = static_cast<double>(b.rows), per_row = 1 / rows, share = 1 / static_cast<double>(b.repeat);
+void fold_moments(const RowBlock& b, const MomentsBlock<T>& m, int64_t channels, const double* origin,
+                  double* mean, double* squares) {
+  const double rows = static_cast<double>(b.rows), per_row = 1 / rows,
+               share = 1 / static_cast<double>(b.repeat);
   const auto column_mean = [&](int64_t j, int64_t c) {
     return m.centre[j * channels + c] - origin[c] + m.deviation[j * channels + c] * per_row;
   };
@@ -143,13 +146,15 @@ void fold_moments(const RowBlock& b, const MomentsBlock<T>& m, int64_t channels,
   for (int64_t j = 0; j < b.repeat; ++j)
     for (int64_t c = 0; c < channels; ++c) {
       const double deviation = m.deviation[j * channels + c], distance = column_mean(j, c) - mean[c];
-      squares[c] += m.squares[j * channels + c] - deviation * deviation * per_row + rows * distance * distance;
+      squares[c] +=
+          m.squares[j * channels + c] - deviation * deviation * per_row + rows * distance * distance;
     }
 }
 
 // The moments of all rows, from those of the blocks in order; 0 where there are none.
 template <class T>
-void merge_moments(const RowBlocks& rows, ChannelRows shape, const MomentsScratch<T>& s, T* mean, T* variance) {
+void merge_moments(const RowBlocks& rows, ChannelRows shape, const MomentsScratch<T>& s, T* mean,
+                   T* variance) {
   const int64_t C = shape.channels;
   const double total = static_cast<double>(std::max<int64_t>(1, shape.rows));
   for (int64_t c = 0; c < C; ++c) {

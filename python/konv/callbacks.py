@@ -94,7 +94,7 @@ class _ProgressBar(Callback):
     """One bar an epoch, with means so far and images a second."""
 
     def on_epoch_begin(self, epoch: int) -> None:
-        from tqdm import tqdm  # type: ignore[import-untyped]
+        from tqdm import tqdm
 
         description = f"Epoch {epoch + 1}/{self.params['epochs']}"
         self._bar = tqdm(total=self.params["samples"], desc=description, unit=" images", file=sys.stdout)

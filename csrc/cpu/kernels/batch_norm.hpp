@@ -1,7 +1,7 @@
 // Contracts of the batch normalisation kernels, over (rows, columns) with contiguous columns.
 //
-// Values of a channel (mean, scale, ...) come as arrays of `columns` elements with slack up to a whole vector
-// behind them. Arrays of the size of x have none, and no array overlaps another.
+// Values of a channel (mean, scale, ...) come as arrays of `columns` elements of which a whole
+// vector can be loaded, however few. Arrays of the size of x have none, and no array overlaps another.
 #pragma once
 
 #include <stdint.h>
@@ -19,8 +19,8 @@ struct NormalizeBlock {
 };
 
 // Two passes over a block that stays in cache, columns on their own: centre = sum of x / rows, deviation =
-// sum of (x - centre), which is its rounding error, and squares = sum of (x - centre)^2. Rows are added in
-// order.
+// sum of (x - centre), which tells the rounding error of centre (0 instead of NaN), and squares = sum of (x -
+// centre)^2. Rows are added in order.
 template <class T>
 struct MomentsBlock {
   const T* x;

@@ -49,8 +49,8 @@ struct SignedOf<8> {
   typedef int64_t Type;
 };
 
-// Elements of type From as elements of type To. GCC 12 takes a conversion apart, element by element, that does more
-// than halve or double their size, so that such ones go in steps.
+// Elements of type From as elements of type To. GCC 12 takes a conversion apart, element by element, that
+// does more than halve or double their size, so that such ones go in steps.
 template <class To, class From, int Lanes>
 KONV_INLINE Chunk<To, Lanes> convert_chunk(Chunk<From, Lanes> v) {
   if constexpr (Lanes == 1) {

@@ -203,20 +203,15 @@ def _refuse_constant(constant: str) -> None:
 def _write_whole(filepath: Path, tensors: dict[str, NDArray], metadata: dict[str, str]) -> None:
     """Write a file under a temporary name, sync it, and rename it: a reader sees the old file or the new
     one."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     target = os.path.realpath(os.fsdecode(filepath))
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
     try:
-        with open(temporary, "xb"):
-            pass  # what can't be written is an OSError
-        try:
-            save_file(tensors, temporary, metadata)
-        except SafetensorError as error:
-            raise OSError(f"save: {target} can't be written: {error}") from error
-        with open(temporary, "rb+") as file:
+        with open(temporary, "xb") as file:
+            file.write(save(tensors, metadata))
+            file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
     finally:
