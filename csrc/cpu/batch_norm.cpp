@@ -203,7 +203,9 @@ void fold_sums(const From* columns, int64_t repeat, int64_t channels, double* su
 
 ChannelRows make_channel_rows(const char* op, const Dims& x) {
   if (x.empty()) fail(op, "x must have at least 1 dimension (..., C), received ()");
-  if (x.back() < 1) fail(op, "the last dimension of x must be at least 1, received ", tuple_text(x));
+  for (size_t i = 0; i < x.size(); ++i)
+    if (x[i] < 1 && (i > 0 || x.size() == 1))
+      fail(op, "every dimension of x but the first must be at least 1, received ", tuple_text(x));
   int64_t rows = 1;
   for (size_t i = 0; i + 1 < x.size(); ++i) rows = checked_multiply(op, "x", rows, x[i]);
   return {rows, x.back()};

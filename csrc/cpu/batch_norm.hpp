@@ -12,7 +12,7 @@ struct ChannelRows {
   int64_t rows, channels;
 };
 
-// std::invalid_argument unless x has at least one dimension and channels.
+// std::invalid_argument unless x has at least one dimension and none but the first is 0.
 ChannelRows make_channel_rows(const char* op, const Dims& x);
 
 // y = (x - mean) * (gamma / sqrt(variance + epsilon)) + beta, then ReLU; gamma and beta may be null.

@@ -254,8 +254,14 @@ MUTANTS = {
         ),
         (
             "taps that only meet padding are not zeroed",
-            "if (plan_.h.taps != shape_.h.window ||",
-            "if (false && plan_.h.taps != shape_.h.window ||",
+            "std::fill(grad_kernel, grad_kernel + shape_.kernel_size(), T{0});",
+            "{}",
+            GRAD_KERNEL,
+        ),
+        (
+            "rows of taps that only meet padding are not zeroed",
+            "plan_.h.taps != shape_.h.window ||",
+            "",
             GRAD_KERNEL,
         ),
         (
@@ -400,7 +406,7 @@ MUTANTS = {
         (
             "the last block of rows is dropped",
             "k.column_sums(partial, blocks, columns, sums);",
-            "k.column_sums(partial, std::max<int64_t>(1, blocks - 1), columns, sums);",
+            "k.column_sums(partial, blocks - (blocks > 1), columns, sums);",
             "test_dense.py::test_gradient",
         ),
         (

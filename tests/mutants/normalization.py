@@ -96,14 +96,14 @@ MUTANTS = {
         ),
         (
             "the gradient of x subtracts a sum for a mean",
-            "return grad_beta[c] / total;",
-            "return grad_beta[c];",
+            "return s.total_sums[c] / total;",
+            "return s.total_sums[c];",
             BACKWARD,
         ),
         (
             "the gradient of x divides by the deviation once only",
-            "grad_gamma[c] / total * rstd(variance, c, epsilon)",
-            "grad_gamma[c] / total",
+            "s.total_products[c] / total * rstd(variance, c, epsilon)",
+            "s.total_products[c] / total",
             BACKWARD,
         ),
         ("frozen statistics have gradients", "training ? x + b.first : nullptr", "x + b.first", BACKWARD),

@@ -1,7 +1,7 @@
 // Contracts of the batch normalisation kernels, over (rows, columns) with contiguous columns.
 //
-// Values of a channel (mean, scale, ...) come as arrays of `columns` elements of which a whole
-// vector can be loaded, however few. Arrays of the size of x have none, and no array overlaps another.
+// Values of a channel (mean, scale, ...) come as arrays of `columns` elements, or of a whole vector if that
+// is more; arrays of the size of x have no such slack. No array overlaps another.
 #pragma once
 
 #include <stdint.h>
