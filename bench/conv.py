@@ -2,11 +2,15 @@
 
     python bench/conv.py --torch-python PYTHON [--layers NAME ...] [--rounds N] [--threads N] [--out FILE]
 
+PYTHON is one that has torch and numpy; without it Konv runs alone. The machine should do nothing else. A
+table goes to stdout, everything to FILE, results/conv-CPU.json unless given.
+
 Each peer is a process of its own: Konv, PyTorch with contiguous NCHW tensors, PyTorch with channels_last
-ones, whose better layout of each pass counts. All have the same data and number of threads, and take turns.
-A pass is timed only after its result is right: the last image's against Konv's reference algorithm in
-float64, the whole batch's against each peer's. Times are medians over the rounds, GFLOP/s the direct
-algorithm's, ratios Konv's speed over PyTorch's. Without --torch-python Konv runs alone.
+ones, whose better layout of each pass counts. All have the same data and number of threads, and take turns,
+each round in the opposite order of the one before. A pass is timed only after its result is right: the last
+image's against Konv's reference algorithm in float64, the whole batch's against each peer's. A turn is one
+call to warm up, then 0.05 s of calls, of which the mean counts. Times are medians over the rounds, GFLOP/s
+the direct algorithm's, ratios Konv's speed over PyTorch's.
 """
 
 from __future__ import annotations
@@ -85,8 +89,7 @@ def measure(layer: ConvLayer, which: str, peers: list[Peer], rounds: int) -> dic
     error = check(layer, which, peers)
     seconds: dict[str, list[float]] = {peer.name: [] for peer in peers}
     for turn in range(rounds):
-        first = turn % len(peers)
-        for peer in peers[first:] + peers[:first]:
+        for peer in peers if turn % 2 == 0 else reversed(peers):
             seconds[peer.name].append(peer.ask(seconds=SECONDS_PER_TURN)["seconds"])
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     result: dict[str, Any] = {
@@ -116,6 +119,17 @@ def geometric_means(layers: list[dict[str, Any]]) -> dict[str, float]:
     return {which: round(statistics.geometric_mean(r), 3) for which, r in ratios.items() if None not in r}
 
 
+def smallest_ratio(layers: list[dict[str, Any]]) -> str:
+    """Say where Konv is slowest against PyTorch."""
+    ratios = [
+        (result["ratio"], layer["name"], which)
+        for layer in layers
+        for which, result in layer["passes"].items()
+    ]
+    ratio, name, which = min(ratios)
+    return f"{ratio:.2f} ({name} {which})"
+
+
 def versions(torch_python: str | None) -> dict[str, str]:
     """Of what is compared."""
     found = {"konv": konv.__version__, "numpy": np.__version__}
@@ -130,15 +144,17 @@ def main() -> None:
     """Measure every layer, print a table, write the JSON file."""
     parser = argparse.ArgumentParser(description="Convolution against PyTorch.")
     parser.add_argument("--torch-python", metavar="PYTHON", help="a Python that has torch and numpy")
-    parser.add_argument("--layers", nargs="+", metavar="NAME", help="only these")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "conv.json")
+    layers = {layer.name: layer for layer in read_layers(HERE / "conv_layers.csv")}
+    parser.add_argument("--layers", nargs="+", metavar="NAME", choices=layers, help="only these")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each peer (%(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="of each peer (%(default)s)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", default=machine.results_file("conv"), help="(%(default)s)"
+    )
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds must be at least 1, received {options.rounds}")
 
-    layers = read_layers(HERE / "conv_layers.csv")
-    if options.layers:
-        layers = [layer for layer in layers if layer.name in options.layers]
     pythons = {"konv": sys.executable}
     if options.torch_python:
         pythons |= dict.fromkeys(("torch_nchw", "torch_nhwc"), options.torch_python)
@@ -146,18 +162,21 @@ def main() -> None:
 
     print(f"{'GFLOP/s':<18}" + " |".join(f"{'konv':>8} {'torch':>8} {'ratio':>6}" for _ in PASSES))
     results = []
-    for layer in layers:
+    for name in options.layers or layers:
+        layer = layers[name]
         shape = dataclasses.asdict(layer)
         for peer in peers:
             peer.ask(layer=shape)
         passes = {which: measure(layer, which, peers, options.rounds) for which in PASSES}
         results.append({**shape, "passes": passes})
-        print(table_row(layer.name, passes), flush=True)
+        print(table_row(name, passes), flush=True)
     for peer in peers:
         peer.close()
 
     means = geometric_means(results)
-    print("geometric mean of ratios:", ", ".join(f"{which} {mean:.2f}" for which, mean in means.items()))
+    if means:
+        print("geometric mean of ratios:", ", ".join(f"{which} {mean:.2f}" for which, mean in means.items()))
+        print("smallest ratio:", smallest_ratio(results))
     report = {
         "machine": machine.describe(),
         "versions": versions(options.torch_python),
@@ -169,6 +188,7 @@ def main() -> None:
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(report, indent=1) + "\n")
+    print("written to", options.out)
 
 
 if __name__ == "__main__":

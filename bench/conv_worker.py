@@ -4,7 +4,8 @@
 
 {"layer": {...}}    makes the layer's data
 {"pass": "grad_x"}  computes that pass once; answers with the result's `probe`, Konv with its error too
-{"seconds": 0.05}   computes the pass over and over for that long; answers with the seconds that one took
+{"seconds": 0.05}   computes the pass once to warm up, then over and over for that long; answers with the mean
+                    time of a call in `seconds`
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def as_konv_stores(result: Any, which: str) -> Array:
 
 
 def seconds_per_call(run: Callable[[], Any], seconds: float) -> float:
-    """Return the mean time of a call, calling for `seconds`."""
+    """Return the mean time of a call, calling for `seconds` after one call to warm up."""
+    run()  # caches are another peer's, threads asleep
     calls, start, passed = 0, perf_counter(), 0.0
     while passed < seconds:
         run()

@@ -1,10 +1,11 @@
-"""The machine that a benchmark ran on, for its results file."""
+"""The machine that a benchmark runs on: what its results file says of it and is named for."""
 
 from __future__ import annotations
 
 import datetime
 import os
 import platform
+import re
 from pathlib import Path
 
 
@@ -17,6 +18,12 @@ def describe() -> dict[str, str | int]:
         "python": platform.python_version(),
         "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def results_file(benchmark: str) -> Path:
+    """Where a benchmark's results on this machine go, such as results/conv-amd-epyc-9r14.json."""
+    cpu = re.sub(r"[^a-z0-9]+", "-", _cpu_name().lower()).strip("-")
+    return Path(__file__).parent / "results" / f"{benchmark}-{cpu}.json"
 
 
 def _cpu_name() -> str:

@@ -138,11 +138,6 @@ def test_arrays_of_two_backends_are_a_type_error(toy: backend.Backend) -> None:
         call("max_pool2d_backward", argmax=CALLS["max_pool2d_backward"]["argmax"].view(Toy))
 
 
-def test_the_numpy_backend_has_no_streams() -> None:
-    assert backend.NUMPY.array_module is np
-    assert backend.NUMPY.stream() == 0
-
-
 def test_the_kernels_refuse_what_they_would_misread() -> None:
     """`konv.ops` copies such arrays before; a caller of `konv._core` must not get a wrong result."""
     for layout in ("column_major", "every_other", "reversed", "misaligned"):

@@ -65,10 +65,14 @@ def test_console_script():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "konv: the following arguments are required: COMMAND"),
-        (["fly"], "konv: argument COMMAND: invalid choice: 'fly'"),
-        (["train"], "konv train: the following arguments are required: DATA"),
-        (["train", "birds"], "konv train: argument DATA: invalid choice: 'birds'"),
+        ([], "konv: the following arguments are required: {info,train} (see konv --help)"),
+        (["fly"], "konv: argument {info,train}: invalid choice: 'fly'"),
+        (["train"], "konv train: the following arguments are required: {digits} (see konv train --help)"),
+        (["train", "birds"], "konv train: argument {digits}: invalid choice: 'birds'"),
+        (
+            ["train", "digits", "--lr", "-1"],
+            "konv train: unrecognized arguments: --lr -1 (see konv train --help)",
+        ),
         (["train", "digits", "--model", "vgg99"], "konv train: argument --model: invalid choice: 'vgg99'"),
         (["train", "digits", "--optimizer", "x"], "konv train: argument --optimizer: invalid choice: 'x'"),
         (
@@ -95,9 +99,13 @@ def test_console_script():
             ["train", "digits", "--learning-rate", "fast"],
             "konv train: argument --learning-rate: must be a finite number above 0, received 'fast'",
         ),
-        (["info", "--fast"], "konv: unrecognized arguments: --fast"),
+        (["info", "--fast"], "konv info: unrecognized arguments: --fast (see konv info --help)"),
+        (
+            ["train", "digits", "--out", __file__],
+            f"konv train: argument --out: {__file__!r} is a file, expected a folder",
+        ),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=lambda value: " ".join(value).replace(__file__, "FILE") if isinstance(value, list) else "",
 )
 def test_bad_arguments(arguments, message):
     done = run(*arguments)
@@ -108,9 +116,23 @@ def test_bad_arguments(arguments, message):
 
 def test_failure_is_one_line(tmp_path):
     (tmp_path / "taken").write_text("a file where the folder should go")
-    done = run("train", "digits", "--out", tmp_path / "taken")
+    done = run("train", "digits", "--out", tmp_path / "taken" / "folder")
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(r"konv train: .*File exists.*taken.*\n", done.stderr)
+    assert re.fullmatch(r"konv train: .*Not a directory.*taken.*\n", done.stderr)
+
+
+def test_unknown_algorithm_fails_before_the_work(monkeypatch):
+    monkeypatch.setenv("KONV_ALGORITHM", "magic")
+    done = run("train", "digits")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"konv train: .*KONV_ALGORITHM must be .*, received 'magic'\n", done.stderr)
+
+
+def test_divergence_is_one_warning():
+    done = train("--epochs", 2, "--optimizer", "sgd", "--learning-rate", 1e30)
+    assert done.stderr == (
+        "konv train: warning: training diverged, the loss became nan; try a smaller --learning-rate\n"
+    )
 
 
 def test_defaults_reach_the_promised_accuracy():

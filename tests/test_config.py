@@ -1,4 +1,4 @@
-"""`konv.config`: the number of threads."""
+"""`konv.config`: the number of threads, and the memory that is kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from konv import config
+import konv
+from konv import _core, config, ops
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +38,11 @@ def test_a_number_out_of_range_is_a_value_error(count: int) -> None:
 def test_what_is_not_an_int_is_a_type_error(count: Any) -> None:
     with pytest.raises(TypeError, match=r"^set_num_threads: num_threads must be an int, received"):
         config.set_num_threads(count)
+
+
+def test_clear_cache_gives_memory_back() -> None:
+    ops.relu(np.ones(10_000, np.float32))
+    assert _core.pool_info()["bytes_cached"] > 0
+    konv.clear_cache()
+    assert _core.pool_info()["bytes_cached"] == 0
+    assert konv.clear_cache is config.clear_cache

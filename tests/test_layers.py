@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from konv import layers
-from konv.activations import softmax
+from konv.activations import relu, softmax
 from konv.layers import (
     AveragePooling2D,
     Context,
@@ -226,6 +226,40 @@ def test_layers_can_be_called():
     assert len(layer.variables) == 2
 
 
+def test_a_layer_of_several_inputs():
+    layer = Sum()
+    y = layer([np.ones((2, 3), np.uint8), np.full((2, 3), 4.0)])
+    assert (y.dtype, y.tolist()) == (np.float32, [[5.0] * 3] * 2)
+    assert layer.shapes == [(None, 3), (None, 3)]
+    layer = Sum()
+    layer.build([[None, 3], (None, 3)])
+    assert layer.shapes == [(None, 3), (None, 3)]
+
+
+def test_a_built_layer_checks_the_channels_of_another_place():
+    layer = Dense(3, name="mine")
+    layer.build((None, 4))
+    layer.build((None, 7, 4))
+    message = r"^layer 'mine' \(Dense\): inputs must have 4 channels, as those it was built for, .* 5\)$"
+    for again in (layer.build, layer.compute_output_shape):
+        with pytest.raises(ValueError, match=message):
+            again((None, 5))
+    conv = Conv2D(3, 3, name="mine")
+    conv.build((None, 8, 8, 3))
+    with pytest.raises(ValueError, match=CONV + "inputs must have 3 channels"):
+        conv.build((None, 8, 8, 1))
+
+
+def test_inputs_are_never_equal():
+    first, second = Input((2,), name="a"), Input((2,), name="a")
+    assert first != second
+    assert len({first, second}) == 2
+
+
+def test_names_of_activations_are_taken_in_any_case():
+    assert Dense(3, activation="ReLU").activation is relu
+
+
 def test_relu_variations_by_hand():
     x = np.array([[-1.0, 0.0, 0.5, 1.0, 2.0, 3.0]], np.float32)
     layer = ReLU(max_value=2, negative_slope=0.5, threshold=1)
@@ -250,6 +284,22 @@ def test_context_keys_differ():
 
 NAMED = {"name": "mine"}
 CONV = r"^layer 'mine' \(Conv2D\): "
+
+
+class Sum(Layer):
+    several_inputs = True
+
+    def build(self, input_shape):
+        self.shapes = input_shape
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+    def forward(self, inputs, context):
+        return sum(inputs), len(inputs)
+
+    def backward(self, grad, saved, *, needs_input):
+        return [grad] * saved if needs_input else None, []
 
 
 class Endless(Layer):
@@ -397,7 +447,24 @@ class Twice(Layer):
         (
             TypeError,
             lambda: Dense(3, **NAMED)(np.array([["a"]])),
-            r"\(Dense\): inputs must be an array of numbers",
+            r"\(Dense\): inputs must hold real numbers, received dtype <U1",
+        ),
+        (ValueError, lambda: Dense(3, **NAMED)(np.array(1.0)), r"\(Dense\): inputs must have a batch axis"),
+        (
+            TypeError,
+            lambda: Dense(3, **NAMED).build([(None, 3), (None, 4)]),
+            r"\(Dense\): input_shape",
+        ),
+        (TypeError, lambda: Dense(3, **NAMED)([np.ones((1, 1))]), r"\(Dense\): inputs must be an array"),
+        (TypeError, lambda: Sum(**NAMED)(np.ones((1, 1))), r"\(Sum\): inputs must be a list of arrays"),
+        (TypeError, lambda: Sum(**NAMED)([]), r"\(Sum\): inputs must be a list of arrays"),
+        (TypeError, lambda: Sum(**NAMED)([np.ones(1), 3]), r"\(Sum\): inputs\[1\] must be an array"),
+        (TypeError, lambda: Sum(**NAMED).build(3), r"\(Sum\): input_shape must be a list of shapes"),
+        (TypeError, lambda: Sum(**NAMED).build((None, 3)), r"\(Sum\): input_shape \(each of the list\) must"),
+        (
+            TypeError,
+            lambda: Dense(3, foo=1),
+            "^Dense: further arguments must be name, trainable, dtype or input_shape, received foo$",
         ),
         (TypeError, lambda: Dense(3, **NAMED)(np.ones((1, 1)), training=1), "training must be True or False"),
         (TypeError, lambda: Dense(3, **NAMED).set_weights(3), r"\(Dense\): weights must be a list of arrays"),
@@ -410,7 +477,8 @@ class Twice(Layer):
         (
             MemoryError,
             lambda: Dense(2**40, **NAMED)(np.ones((1, 8))),
-            r"^layer 'mine' \(Dense\): weight '(kernel|bias)'",
+            r"^layer 'mine' \(Dense\): weight 'bias' must fit into the available memory, received shape "
+            r"\(1099511627776,\), 4398046511104 bytes$",
         ),
         (
             MemoryError,

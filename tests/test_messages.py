@@ -84,7 +84,7 @@ ARRAYS: list[tuple[type[Exception], str, dict[str, Any], str]] = [
         ValueError,
         "batch_norm_backward",
         {"y": None},
-        'batch_norm_backward: y must be the result of the forward pass with activation="relu", received None',
+        "batch_norm_backward: y must be the result of the forward pass with a ReLU, received None",
     ),
 ]
 
@@ -170,13 +170,13 @@ SPELLINGS: list[tuple[type[Exception], str, dict[str, Any], str]] = [
         TypeError,
         "batch_norm",
         {"epsilon": "1"},
-        "batch_norm: epsilon must be a finite number of at least 0, received '1' (str)",
+        "batch_norm: epsilon must be a number, received '1' (str)",
     ),
     (
         ValueError,
         "batch_norm",
         {"epsilon": -1.0},
-        "batch_norm: epsilon must be a finite number of at least 0, received -1.0 (float)",
+        "batch_norm: epsilon must be finite and at least 0, received -1.0 (float)",
     ),
 ]
 
@@ -223,6 +223,12 @@ CONVOLUTION_SIZES: list[tuple[type[Exception], str, dict[str, Any], str]] = [
         "conv2d",
         {"groups": 3},
         "conv2d: groups must divide the 4 channels of x (x: (2, 5, 5, 4), kernel: (3, 3, 4, 8), groups=3)",
+    ),
+    (  # one channel of x would be left over
+        ValueError,
+        "conv2d",
+        {"groups": 3, "kernel": image(3, 3, 1, 6)},
+        "conv2d: groups must divide the 4 channels of x (x: (2, 5, 5, 4), kernel: (3, 3, 1, 6), groups=3)",
     ),
     (
         ValueError,

@@ -77,6 +77,14 @@ def test_learning_rate_can_change():
     assert trajectory(optimizer, dtype="float32") == pytest.approx([0.8, 1.2, 1.1], rel=1e-6)
 
 
+def test_update_is_given_the_rate_of_the_step():
+    class Plain(Optimizer):
+        def update(self, value, gradient, rate, *slots):
+            value -= rate * gradient
+
+    assert trajectory(Plain(0.1)) == trajectory(SGD(0.1))
+
+
 def test_names():
     assert isinstance(optimizers.get("adam"), Adam)
     assert isinstance(optimizers.get("SGD"), SGD)

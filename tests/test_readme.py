@@ -1,4 +1,4 @@
-"""The README's example prints what the README says it prints."""
+"""The README's example prints what the README says it prints, and the names that it lists exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import konv
+
 README = Path(__file__).parents[1] / "README.md"
+ROW = re.compile(r"^\| `konv([\w.]*)` \| (.*) \|$", re.MULTILINE)
+NAME = re.compile(r"`(\w+)`")
 SPEED = re.compile(r"[\d.]+ s, \d+ images/s")
 NUMBER = re.compile(r"\d+\.\d+")
 
@@ -25,6 +29,17 @@ def words_and_numbers(output: str) -> tuple[str, list[float]]:
     """Take output apart, leaving out what the clock decides."""
     output = SPEED.sub("", output)
     return NUMBER.sub("#", output), [float(number) for number in NUMBER.findall(output)]
+
+
+def test_listed_names_exist():
+    rows = ROW.findall(README.read_text(encoding="utf-8"))
+    assert ".layers" in dict(rows)
+    for path, names in rows:
+        home = konv
+        for part in path.split(".")[1:]:
+            home = getattr(home, part)
+        for name in NAME.findall(names):
+            assert hasattr(home, name), f"konv{path}.{name}"
 
 
 def test_example_prints_its_output():

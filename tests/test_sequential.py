@@ -92,6 +92,17 @@ def test_built_by_an_input_by_input_shape_or_by_a_call():
         assert len(model.layers) == 3
 
 
+def test_a_built_layer_must_fit_its_new_place():
+    dense = Dense(2, name="d")
+    dense.build((None, 4))
+    with pytest.raises(ValueError, match=r"^layer 'd' \(Dense\): inputs must have 4 channels, .* 5\)$"):
+        Sequential([Input((5,)), dense])
+    inner = Sequential([Input((8, 8, 3)), Conv2D(2, 3, name="c"), Flatten()])
+    with pytest.raises(ValueError, match=r"^layer 'c' \(Conv2D\): inputs must have 3 channels"):
+        Sequential([Input((8, 8, 1)), inner])
+    assert Sequential([Input((6, 6, 3)), inner]).output_shape == (None, 32)
+
+
 def test_layers_can_be_found():
     model = Sequential([Dense(2, name="first"), Dense(3, name="second")])
     assert (

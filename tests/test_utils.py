@@ -7,7 +7,7 @@ import random as python_random
 import numpy as np
 import pytest
 
-from konv import random
+from konv import _random as random
 from konv.utils import set_random_seed, to_categorical
 
 

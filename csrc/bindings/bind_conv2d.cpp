@@ -142,6 +142,7 @@ DenseShape make_dense_shape(const char* op, const Dims& x, const Dims& kernel) {
   DenseShape shape{
       make_conv2d_shape(op, {rows, 1, 1, x.back()}, {1, 1, kernel[0], kernel[1]}, {1, 1}, {}, {1, 1}, 1), x};
   shape.y_dims.back() = kernel[1];
+  checked_bytes(op, "the result", shape.y_dims, 8);
   return shape;
 }
 

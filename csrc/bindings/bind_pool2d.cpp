@@ -12,8 +12,8 @@ Pool2dShape make_shape(const char* op, const char* name, const Dims& x, const Pa
   return make_pool2d_shape(op, name, x, pool_size, strides, to_padding(op, padding), dilation, ceil_mode);
 }
 
-// argmax is uint8 if every position in the window fits, else int32.
-bool positions_fit_uint8(const char* op, const Pair& pool_size) {
+// argmax is uint8 if every position in the window fits, else int32; std::invalid_argument beyond that.
+bool argmax_is_uint8(const char* op, const Pair& pool_size) {
   int64_t positions;
   if (__builtin_mul_overflow(pool_size[0], pool_size[1], &positions) || positions - 1 > INT32_MAX)
     fail(op, "argmax is int32: pool_size must have at most 2147483648 positions, received ",
@@ -24,13 +24,13 @@ bool positions_fit_uint8(const char* op, const Pair& pool_size) {
 // Calls body(Index{}) with the type of argmax.
 template <class Body>
 auto with_index(const char* op, const Pair& pool_size, const Body& body) {
-  return positions_fit_uint8(op, pool_size) ? body(uint8_t{}) : body(int32_t{});
+  return argmax_is_uint8(op, pool_size) ? body(uint8_t{}) : body(int32_t{});
 }
 
 py::object max_pool2d(const py::array& x, const Pair& pool_size, const Pair& strides,
                       const PaddingArgument& padding, const Pair& dilation, bool ceil_mode,
                       bool with_argmax) {
-  const char* op = "max_pool2d";
+  const char* op = with_argmax ? "max_pool2d_with_argmax" : "max_pool2d";
   const Pool2dShape shape = make_shape(op, "x", dims_of(x), pool_size, strides, padding, dilation, ceil_mode);
   return with_dtype(op, "x", x, [&](auto zero) -> py::object {
     using T = decltype(zero);

@@ -1,7 +1,9 @@
 // konv._core: registers what the bind_*.cpp files define.
 #include <pybind11/pybind11.h>
 
+#include "cpu/buffer_pool.hpp"
 #include "cpu/isa.hpp"
+#include "cpu/threads.hpp"
 
 namespace konv::bindings {
 void bind_batch_norm(pybind11::module_& module);
@@ -14,6 +16,8 @@ void bind_runtime(pybind11::module_& module);
 PYBIND11_MODULE(_core, module) {
   try {
     konv::cpu::choose_isa_at_import();
+    konv::cpu::choose_threads_at_import();
+    konv::cpu::BufferPool::instance();  // prepares for forks too: one may come before the first call
   } catch (const std::runtime_error& error) {
     throw pybind11::import_error(error.what());
   }

@@ -23,7 +23,7 @@ WindowAxis make_window_axis(const char* op, Axis axis, int64_t size, int64_t win
 
   WindowAxis w{size, window, stride, dilation, 0, 0, 0};
   if (padding.mode == Padding::Mode::kSame) {
-    w.out = WindowAxis::ceil_div(size, stride);
+    w.out = ceil_div(size, stride);
     const int64_t last_end = checked_add(op, what, (w.out - 1) * stride, extent);
     const int64_t total = last_end > size ? last_end - size : 0;
     w.before = total / 2;
@@ -41,11 +41,11 @@ WindowAxis make_window_axis(const char* op, Axis axis, int64_t size, int64_t win
   checked_add(op, what, padded, extent);  // ceil_mode may put the last window's end past the padded input
   const int64_t room = padded - extent;
   if (ceil_mode) {
-    w.out = WindowAxis::ceil_div(room, stride) + 1;
+    w.out = ceil_div(room, stride) + 1;
     int64_t last_start;
     if (__builtin_mul_overflow(w.out - 1, stride, &last_start) || last_start >= size + w.before) --w.out;
   } else {
-    w.out = WindowAxis::floor_div(room, stride) + 1;
+    w.out = floor_div(room, stride) + 1;
   }
   if (w.out < 1)
     fail(op, "the output's ", axis_name(axis), " would be ", w.out,

@@ -9,12 +9,9 @@
 #include <array>
 #include <cstdint>
 
-#include "core/check.hpp"
+#include "core/arithmetic.hpp"
 
 namespace konv {
-
-// Number of parts that `size` is cut into so that none is larger than `most`.
-inline int64_t parts(int64_t size, int64_t most) { return (size + most - 1) / most; }
 
 struct Padding {
   enum class Mode { kValid, kSame, kExplicit };
@@ -41,9 +38,6 @@ struct WindowAxis {
     return clamp_tap(ceil_div(before - o * stride + size + after, dilation));
   }
   int64_t position(int64_t o, int64_t tap) const { return o * stride - before + tap * dilation; }
-
-  static int64_t ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0); }
-  static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
  private:
   int64_t clamp_tap(int64_t tap) const { return tap < 0 ? 0 : tap > window ? window : tap; }

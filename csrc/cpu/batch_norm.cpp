@@ -216,12 +216,12 @@ Buffer batch_norm(const char* op, ChannelRows shape, const T* x, const T* gamma,
                   const T* variance, double epsilon, bool relu) {
   Carver layout;
   Normalization<T>(layout, RowBlocks(shape).columns());
-  ResultAndScratch memory =
-      allocate(op, shape.rows * shape.channels * static_cast<int64_t>(sizeof(T)), layout.bytes());
-  Carver carver(memory.scratch.data());
+  auto [y, scratch] =
+      allocate(op, {shape.rows * shape.channels * static_cast<int64_t>(sizeof(T)), layout.bytes()});
+  Carver carver(scratch.data());
   const Normalization<T> normalization(carver, RowBlocks(shape).columns());
-  normalize(shape, x, gamma, beta, mean, variance, epsilon, relu, normalization, memory.result.as<T>());
-  return std::move(memory.result);
+  normalize(shape, x, gamma, beta, mean, variance, epsilon, relu, normalization, y.template as<T>());
+  return std::move(y);
 }
 
 template <class T>
@@ -229,15 +229,17 @@ NormalizedAndMoments batch_norm_train(const char* op, ChannelRows shape, const T
                                       const T* beta, double epsilon, bool relu) {
   // First, because without rows only their size tells that C is too large for the scratch.
   const int64_t channel_bytes = checked_multiply(op, "the result", shape.channels, sizeof(T));
-  Buffer mean = allocate(op, channel_bytes), variance = allocate(op, channel_bytes);
+  require_memory(op, channel_bytes);
 
   const RowBlocks rows(shape);
   const int threads = rows.threads();
   const int64_t C = shape.channels, columns = rows.columns();
   Carver layout;
   MomentsScratch<T>(layout, rows, C, threads);
-  ResultAndScratch memory = allocate(op, shape.rows * channel_bytes, layout.bytes());
-  Carver carver(memory.scratch.data());
+  auto [y, mean, variance, scratch] =
+      allocate(op, {shape.rows * channel_bytes, channel_bytes, channel_bytes, layout.bytes()});
+  T *means = mean.template as<T>(), *variances = variance.template as<T>();
+  Carver carver(scratch.data());
   const MomentsScratch<T> s(carver, rows, C, threads);
 
   fill_origin(x, shape, s.origin);
@@ -248,10 +250,9 @@ NormalizedAndMoments batch_norm_train(const char* op, ChannelRows shape, const T
     k.moments(block);
     fold_moments(b, block, C, s.origin, s.means + i * C, s.squares + i * C);
   });
-  merge_moments(rows, shape, s, mean.as<T>(), variance.as<T>());
-  normalize(shape, x, gamma, beta, mean.as<T>(), variance.as<T>(), epsilon, relu, s.normalization,
-            memory.result.as<T>());
-  return {std::move(memory.result), std::move(mean), std::move(variance)};
+  merge_moments(rows, shape, s, means, variances);
+  normalize(shape, x, gamma, beta, means, variances, epsilon, relu, s.normalization, y.template as<T>());
+  return {std::move(y), std::move(mean), std::move(variance)};
 }
 
 template <class T>
@@ -264,10 +265,10 @@ BatchNormGradients batch_norm_backward(const char* op, ChannelRows shape, const 
                 channel_bytes = C * static_cast<int64_t>(sizeof(T));
   Carver layout;
   GradientScratch<T>(layout, rows, C, threads);
-  ResultAndScratch memory = allocate(op, shape.rows * channel_bytes, layout.bytes());
-  BatchNormGradients result{std::move(memory.result), allocate(op, channel_bytes),
-                            allocate(op, channel_bytes)};
-  Carver carver(memory.scratch.data());
+  auto [of_x, of_gamma, of_beta, scratch] =
+      allocate(op, {shape.rows * channel_bytes, channel_bytes, channel_bytes, layout.bytes()});
+  BatchNormGradients result{std::move(of_x), std::move(of_gamma), std::move(of_beta)};
+  Carver carver(scratch.data());
   const GradientScratch<T> s(carver, rows, C, threads);
   T *grad_x = result.x.as<T>(), *grad_gamma = result.gamma.as<T>(), *grad_beta = result.beta.as<T>();
 

@@ -1,4 +1,5 @@
-// The ordered table of convolution algorithms, preferred first, the reference last; see conv2d.hpp.
+// The ordered tables of convolution algorithms, one a pass, preferred first, the reference last; see
+// conv2d.hpp.
 #include "cpu/conv2d_algorithms.hpp"
 
 #include <cstdlib>
@@ -11,28 +12,47 @@ bool any_shape(const Conv2dShape&) { return true; }
 // Depthwise has no reduction over channels, so the outer-product tile would waste all lanes but one.
 bool one_filter_a_channel(const Conv2dShape& shape) { return shape.is_depthwise() && shape.K == shape.C; }
 
-// The gradient of x would fill the lanes of the tile with few channels.
+// There the gradient of x would fill the lanes of the tile with few channels.
 bool few_channels(const Conv2dShape& shape) { return shape.group_channels() < 16; }
 
-template <class T>
+// "auto" takes the first row that can do the shape and is preferred for it, a named algorithm its first row
+// that can.
+template <class Run>
 struct Row {
   Algorithm algorithm;
   bool (*can_do)(const Conv2dShape&);
-  Conv2dPasses<T> passes;
+  bool (*is_preferred)(const Conv2dShape&);
+  Run run;
 };
 
 template <class T>
-constexpr Row<T> kTable[] = {
-    {Algorithm::kDirect,
-     one_filter_a_channel,
-     {depthwise_forward<T>, depthwise_input_gradient<T>, depthwise_kernel_gradient<T>}},
-    {Algorithm::kDirect,
-     few_channels,
-     {direct_forward<T>, few_channels_input_gradient<T>, direct_kernel_gradient<T>}},
-    {Algorithm::kDirect, any_shape, {direct_forward<T>, direct_input_gradient<T>, direct_kernel_gradient<T>}},
-    {Algorithm::kReference,
-     any_shape,
-     {reference_forward<T>, reference_input_gradient<T>, reference_kernel_gradient<T>}},
+using Forward = Buffer (*)(const char*, const Conv2dShape&, const T* x, const T* kernel, const T* bias,
+                           bool relu);
+template <class T>
+constexpr Row<Forward<T>> kForward[] = {
+    {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_forward<T>},
+    {Algorithm::kDirect, any_shape, any_shape, direct_forward<T>},
+    {Algorithm::kReference, any_shape, any_shape, reference_forward<T>},
+};
+
+template <class T>
+using InputGradient = Buffer (*)(const char*, const Conv2dShape&, const T* grad, const T* kernel,
+                                 const T* bias);
+template <class T>
+constexpr Row<InputGradient<T>> kInputGradient[] = {
+    {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_input_gradient<T>},
+    {Algorithm::kDirect, few_channels, any_shape, few_channels_input_gradient<T>},
+    {Algorithm::kDirect, any_shape, any_shape, direct_input_gradient<T>},
+    {Algorithm::kReference, any_shape, any_shape, reference_input_gradient<T>},
+};
+
+template <class T>
+using KernelGradient = Buffer (*)(const char*, const Conv2dShape&, const T* x, const T* grad);
+template <class T>
+constexpr Row<KernelGradient<T>> kKernelGradient[] = {
+    {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_kernel_gradient<T>},
+    {Algorithm::kDirect, any_shape, any_shape, direct_kernel_gradient<T>},
+    {Algorithm::kReference, any_shape, any_shape, reference_kernel_gradient<T>},
 };
 
 struct Name {
@@ -56,16 +76,18 @@ const char* name_of(Algorithm algorithm) {
   return "";
 }
 
-template <class T>
-const Conv2dPasses<T>& plan(const char* op, const Conv2dShape& shape, AlgorithmChoice choice) {
-  const auto first_of = [&](Algorithm wanted) -> const Row<T>* {
-    for (const Row<T>& row : kTable<T>)
-      if ((wanted == Algorithm::kAuto || wanted == row.algorithm) && row.can_do(shape)) return &row;
+template <class Run, size_t Rows>
+Run plan(const Row<Run> (&table)[Rows], const char* op, const Conv2dShape& shape, AlgorithmChoice choice) {
+  const auto first_of = [&](Algorithm wanted) -> const Row<Run>* {
+    for (const Row<Run>& row : table)
+      if ((wanted == Algorithm::kAuto ? row.is_preferred(shape) : wanted == row.algorithm) &&
+          row.can_do(shape))
+        return &row;
     return nullptr;
   };
-  const Row<T>* row = first_of(choice.algorithm);
+  const Row<Run>* row = first_of(choice.algorithm);
   if (!row && choice.may_fall_back) row = first_of(Algorithm::kAuto);
-  if (row) return row->passes;
+  if (row) return row->run;
   std::string able;
   for (const Name& name : kNames)
     if (first_of(name.algorithm)) able += (able.empty() ? "'" : ", '") + std::string(name.text) + "'";
@@ -87,19 +109,19 @@ AlgorithmChoice choose_algorithm(const char* op, const std::string& name) {
 template <class T>
 Buffer conv2d_forward(const char* op, const Conv2dShape& shape, const T* x, const T* kernel, const T* bias,
                       bool relu, AlgorithmChoice choice) {
-  return plan<T>(op, shape, choice).forward(op, shape, x, kernel, bias, relu);
+  return plan(kForward<T>, op, shape, choice)(op, shape, x, kernel, bias, relu);
 }
 
 template <class T>
 Buffer conv2d_input_gradient(const char* op, const Conv2dShape& shape, const T* grad, const T* kernel,
                              const T* bias, AlgorithmChoice choice) {
-  return plan<T>(op, shape, choice).input_gradient(op, shape, grad, kernel, bias);
+  return plan(kInputGradient<T>, op, shape, choice)(op, shape, grad, kernel, bias);
 }
 
 template <class T>
 Buffer conv2d_kernel_gradient(const char* op, const Conv2dShape& shape, const T* x, const T* grad,
                               AlgorithmChoice choice) {
-  return plan<T>(op, shape, choice).kernel_gradient(op, shape, x, grad);
+  return plan(kKernelGradient<T>, op, shape, choice)(op, shape, x, grad);
 }
 
 #define KONV_INSTANTIATE(T)                                                                               \

@@ -33,11 +33,11 @@ class DepthwiseBlocks {
         direct_(*kernels<T>().conv2d_direct),
         depthwise_(*kernels<T>().conv2d_depthwise),
         channels_(problem.groups),
-        padded_channels_(parts(channels_, depthwise_.lanes) * depthwise_.lanes),
+        padded_channels_(ceil_div(channels_, depthwise_.lanes) * depthwise_.lanes),
         plan_(make_slab_plan(problem.h, problem.w, padded_channels_, false, kBlockPixels, kChannels, 0,
                              sizeof(T))),
         taps_(plan_.tap_offsets()),
-        channel_blocks_(parts(padded_channels_, plan_.channels)) {}
+        channel_blocks_(ceil_div(padded_channels_, plan_.channels)) {}
 
   int64_t image_blocks() const { return plan_.block_rows * plan_.block_columns; }
 
@@ -55,29 +55,9 @@ class DepthwiseBlocks {
   int64_t prepare(const T* x, int64_t image, int64_t block, int64_t channel_block,
                   DepthwiseScratch<T>& s) const {
     fill_block_tables(plan_, block, s.tables);
-    const TapAxis &h = problem_.h, &w = problem_.w;
-    int64_t pixels = 0;
-    for (int64_t i = 0; i < s.tables.rows; ++i)
-      for (int64_t j = 0; j < s.tables.columns; ++j, ++pixels) {
-        s.pixel[pixels] =
-            (i * plan_.slab_h.out_pitch * plan_.slab_w.positions + j * plan_.slab_w.out_pitch) * plan_.pitch;
-        s.out[pixels] = (h.out_offset + (s.tables.first_row + i) * h.out_stride) * problem_.y_row +
-                        (w.out_offset + (s.tables.first_column + j) * w.out_stride) * problem_.y_column;
-      }
-    SlabSource<T> source{};
-    source.x = x + image * problem_.x_image + channel_block * plan_.channels;
-    source.row_stride = problem_.x_row;
-    source.column_stride = problem_.x_column;
-    source.row_index = s.tables.row_index;
-    source.rows = plan_.slab_h.positions;
-    source.runs = s.tables.runs;
-    source.run_count = s.tables.run_count;
-    source.positions = plan_.slab_w.positions;
-    source.channels = channels_of(channel_block);
-    source.pitch = plan_.pitch;
-    source.slab = s.slab;
-    direct_.pack_slab(source);
-    return pixels;
+    pack_block(plan_, s.tables, direct_, x + image * problem_.x_image + channel_block * plan_.channels,
+               problem_.x_row, problem_.x_column, channels_of(channel_block), s.slab);
+    return fill_pixels(plan_, s.tables, problem_.y_row, problem_.y_column, s.pixel, s.out);
   }
 
   int64_t channels_of(int64_t channel_block) const {
@@ -237,10 +217,10 @@ Buffer depthwise_input_gradient(const char* op, const Conv2dShape& s, const T* g
 template <class T>
 Buffer depthwise_kernel_gradient(const char* op, const Conv2dShape& s, const T* x, const T* grad) {
   const DepthwiseGradientRun<T> run(forward_problem(s));
-  ResultAndScratch memory =
-      allocate(op, checked_bytes(op, "the result", s.kernel_dims(), sizeof(T)), run.scratch_bytes());
-  run.run(x, grad, s, memory.result.as<T>(), memory.scratch.data());
-  return std::move(memory.result);
+  auto [result, scratch] =
+      allocate(op, {checked_bytes(op, "the result", s.kernel_dims(), sizeof(T)), run.scratch_bytes()});
+  run.run(x, grad, s, result.template as<T>(), scratch.data());
+  return std::move(result);
 }
 
 #define KONV_INSTANTIATE(T)                                                                                  \

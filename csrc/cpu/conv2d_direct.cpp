@@ -45,13 +45,13 @@ class DirectRun {
   explicit DirectRun(const ConvProblem& problem)
       : problem_(flat_if_pointwise(problem)),
         kernels_(*kernels<T>().conv2d_direct),
-        tile_(kernels_.tile_for(problem.filters)),
+        tile_(tile_for(kernels_, problem.filters)),
         plan_(make_slab_plan(problem_.h, problem_.w, problem.channels, true, kBlockPixels,
                              problem.h.taps * problem.w.taps == 1 ? kPointwiseChannels : kChannels,
                              kernels_.lanes, sizeof(T))),
         taps_(plan_.tap_offsets()),
-        filter_blocks_(parts(problem.filters, tile_.block_filters)),
-        channel_blocks_(parts(problem.channels, plan_.channels)),
+        filter_blocks_(ceil_div(problem.filters, tile_.block_filters)),
+        channel_blocks_(ceil_div(problem.channels, plan_.channels)),
         threads_(threads_for(kMaxThreads, problem_.nanoseconds())) {
     for (int64_t r = 0; r < problem.h.taps; ++r)
       for (int64_t s = 0; s < problem.w.taps; ++s)
@@ -80,7 +80,7 @@ class DirectRun {
     const int64_t blocks = plan_.block_rows * plan_.block_columns;
     const int64_t base_tasks = problem_.images * blocks * problem_.groups;
     const int64_t splits = std::clamp<int64_t>(
-        parts(threads_ * kTasksPerThread, std::max<int64_t>(1, base_tasks)), 1, filter_blocks_);
+        ceil_div(threads_ * kTasksPerThread, std::max<int64_t>(1, base_tasks)), 1, filter_blocks_);
     parallel_for(threads_, base_tasks * splits, [&](int64_t task, int thread) {
       Carver own(static_cast<char*>(scratch) + shared.bytes() + thread * one.bytes());
       DirectScratch<T> s = carve_thread(own);
@@ -134,30 +134,11 @@ class DirectRun {
   void run_block(const T* x, const T* bias, bool relu, T* y, DirectScratch<T>& s, int64_t image,
                  int64_t block, int64_t group, int64_t first_filter_block, int64_t last_filter_block) const {
     fill_block_tables(plan_, block, s.tables);
-    const TapAxis &h = problem_.h, &w = problem_.w;
-    int64_t pixels = 0;
-    for (int64_t i = 0; i < s.tables.rows; ++i)
-      for (int64_t j = 0; j < s.tables.columns; ++j, ++pixels) {
-        s.pixel[pixels] =
-            (i * plan_.slab_h.out_pitch * plan_.slab_w.positions + j * plan_.slab_w.out_pitch) * plan_.pitch;
-        s.out[pixels] = (h.out_offset + (s.tables.first_row + i) * h.out_stride) * problem_.y_row +
-                        (w.out_offset + (s.tables.first_column + j) * w.out_stride) * problem_.y_column;
-      }
+    const int64_t pixels = fill_pixels(plan_, s.tables, problem_.y_row, problem_.y_column, s.pixel, s.out);
     for (int64_t first = 0; first < problem_.channels; first += plan_.channels) {
       const int64_t channels = std::min(plan_.channels, problem_.channels - first);
-      SlabSource<T> source{};
-      source.x = x + image * problem_.x_image + group * problem_.channels + first;
-      source.row_stride = problem_.x_row;
-      source.column_stride = problem_.x_column;
-      source.row_index = s.tables.row_index;
-      source.rows = plan_.slab_h.positions;
-      source.runs = s.tables.runs;
-      source.run_count = s.tables.run_count;
-      source.positions = plan_.slab_w.positions;
-      source.channels = channels;
-      source.pitch = plan_.pitch;
-      source.slab = s.slab;
-      kernels_.pack_slab(source);
+      pack_block(plan_, s.tables, kernels_, x + image * problem_.x_image + group * problem_.channels + first,
+                 problem_.x_row, problem_.x_column, channels, s.slab);
 
       DirectBlock<T> b{};
       b.slab = s.slab;

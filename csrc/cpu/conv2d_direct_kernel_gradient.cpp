@@ -40,7 +40,7 @@ class KernelGradientRun {
   explicit KernelGradientRun(const Conv2dShape& shape)
       : shape_(shape),
         kernels_(*kernels<T>().conv2d_direct),
-        tile_(kernels_.tile_for(shape.group_filters())),
+        tile_(tile_for(kernels_, shape.group_filters())),
         images_(shape.N) {
     TapAxis h = forward_taps(shape.h), w = forward_taps(shape.w);
     if (is_pointwise(h, w) && shape.N > 0) {
@@ -52,9 +52,9 @@ class KernelGradientRun {
                            sizeof(T));
     taps_ = plan_.tap_offsets();
     filters_ = std::min(shape.group_filters(), h.taps * w.taps == 1 ? kPointwiseFilters : kFilters);
-    channel_groups_ = parts(shape.group_channels(), plan_.channels);
-    filter_groups_ = parts(shape.group_filters(), filters_);
-    columns_ = parts(filters_, tile_.block_filters) * tile_.block_filters;
+    channel_groups_ = ceil_div(shape.group_channels(), plan_.channels);
+    filter_groups_ = ceil_div(shape.group_filters(), filters_);
+    columns_ = ceil_div(filters_, tile_.block_filters) * tile_.block_filters;
     blocks_ = images_ * plan_.block_rows * plan_.block_columns;
     splits_ = std::clamp<int64_t>(kTasks / owners(), 1, std::max<int64_t>(1, blocks_ / kSplitBlocks));
     threads_ = threads_for(owners() * splits_, shape.flops() / kFlopsPerNanosecond);
@@ -126,20 +126,10 @@ class KernelGradientRun {
     for (int64_t block = begin; block < end; ++block) {
       fill_block_tables(plan_, block % image_blocks, s.tables);
       const int64_t image = block / image_blocks;
-      SlabSource<T> source{};
-      source.x = x + image * shape_.h.size * shape_.w.size * shape_.C + o.group * shape_.group_channels() +
-                 o.first_channel;
-      source.row_stride = plan_.w.in * shape_.C;
-      source.column_stride = shape_.C;
-      source.row_index = s.tables.row_index;
-      source.rows = plan_.slab_h.positions;
-      source.runs = s.tables.runs;
-      source.run_count = s.tables.run_count;
-      source.positions = plan_.slab_w.positions;
-      source.channels = o.channels;
-      source.pitch = plan_.pitch;
-      source.slab = s.slab;
-      kernels_.pack_slab(source);
+      pack_block(plan_, s.tables, kernels_,
+                 x + image * shape_.h.size * shape_.w.size * shape_.C + o.group * shape_.group_channels() +
+                     o.first_channel,
+                 plan_.w.in * shape_.C, shape_.C, o.channels, s.slab);
 
       KernelGradientBlock<T> b{};
       const int64_t row_pitch = plan_.slab_h.out_pitch * plan_.slab_w.positions * plan_.pitch;
@@ -148,7 +138,7 @@ class KernelGradientRun {
         s.runs[i] = {i * row_pitch, i * s.tables.columns, s.tables.columns};
       }
       b.grad_rows = s.tables.rows * s.tables.columns;
-      b.blocks = parts(o.filters, B);
+      b.blocks = ceil_div(o.filters, B);
       PanelSource<T> panel{};
       const T* first_grad =
           grad +
@@ -183,7 +173,7 @@ class KernelGradientRun {
   // Sums of the splits, in order, to the owner's part of grad_kernel.
   void add_splits(const T* sums, int64_t owner_index, T* grad_kernel) const {
     const Owner o = owner_of(owner_index);
-    const int64_t columns = parts(o.filters, tile_.block_filters) * tile_.block_filters,
+    const int64_t columns = ceil_div(o.filters, tile_.block_filters) * tile_.block_filters,
                   length = length_of(o);
     for (int64_t t = 0; t < plan_.taps; ++t)
       for (int64_t l = 0; l < length; ++l) {
@@ -218,10 +208,10 @@ class KernelGradientRun {
 template <class T>
 Buffer direct_kernel_gradient(const char* op, const Conv2dShape& s, const T* x, const T* grad) {
   const KernelGradientRun<T> run(s);
-  ResultAndScratch memory =
-      allocate(op, checked_bytes(op, "the result", s.kernel_dims(), sizeof(T)), run.scratch_bytes());
-  run.run(x, grad, memory.result.as<T>(), memory.scratch.data());
-  return std::move(memory.result);
+  auto [result, scratch] =
+      allocate(op, {checked_bytes(op, "the result", s.kernel_dims(), sizeof(T)), run.scratch_bytes()});
+  run.run(x, grad, result.template as<T>(), scratch.data());
+  return std::move(result);
 }
 
 template Buffer direct_kernel_gradient<float>(const char*, const Conv2dShape&, const float*, const float*);

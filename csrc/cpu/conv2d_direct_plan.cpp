@@ -38,8 +38,7 @@ TapAxis input_gradient_taps(const WindowAxis& axis, int64_t phase) {
   // Position h = phase + stride * i is read by output p through tap r where p * stride = h + before - r *
   // dilation. Such taps repeat every stride / gcd(stride, dilation).
   const int64_t period = axis.stride / std::gcd(axis.stride, axis.dilation);
-  TapAxis taps{axis.out,   WindowAxis::ceil_div(axis.size - phase, axis.stride), 1, 0, 0, 1, 0, 0, phase,
-               axis.stride};
+  TapAxis taps{axis.out, ceil_div(axis.size - phase, axis.stride), 1, 0, 0, 1, 0, 0, phase, axis.stride};
   int64_t first = 0;
   while (first < axis.window && first < period &&
          (phase + axis.before - first * axis.dilation) % axis.stride != 0)
@@ -77,12 +76,12 @@ SlabPlan make_slab_plan(const TapAxis& h, const TapAxis& w, int64_t channels, bo
   plan.w = w;
   plan.merged = may_merge && channels < kFewChannels;
   // Rows up to half as wide again stay whole, wider ones are cut into equal parts.
-  plan.block_columns = w.out <= pixels + pixels / 2 ? 1 : parts(w.out, pixels);
-  const int64_t columns = parts(w.out, plan.block_columns);
-  plan.block_columns = parts(w.out, columns);
-  plan.block_rows = parts(h.out, std::min(h.out, parts(pixels, columns)));
-  const int64_t rows = parts(h.out, plan.block_rows);
-  plan.block_rows = parts(h.out, rows);
+  plan.block_columns = w.out <= pixels + pixels / 2 ? 1 : ceil_div(w.out, pixels);
+  const int64_t columns = ceil_div(w.out, plan.block_columns);
+  plan.block_columns = ceil_div(w.out, columns);
+  plan.block_rows = ceil_div(h.out, std::min(h.out, ceil_div(pixels, columns)));
+  const int64_t rows = ceil_div(h.out, plan.block_rows);
+  plan.block_rows = ceil_div(h.out, rows);
   plan.slab_h = make_slab_axis(h, rows, false);
   plan.slab_w = make_slab_axis(w, columns, plan.merged);
   plan.channels = std::min(channels, most_channels);
@@ -125,6 +124,20 @@ void fill_block_tables(const SlabPlan& plan, int64_t block, BlockTables& tables)
     else
       tables.runs[tables.run_count++] = {i, 1, column};
   }
+}
+
+int64_t fill_pixels(const SlabPlan& plan, const BlockTables& tables, int64_t y_row, int64_t y_column,
+                    int64_t* pixel, int64_t* out) {
+  const TapAxis &h = plan.h, &w = plan.w;
+  int64_t pixels = 0;
+  for (int64_t i = 0; i < tables.rows; ++i)
+    for (int64_t j = 0; j < tables.columns; ++j, ++pixels) {
+      pixel[pixels] =
+          (i * plan.slab_h.out_pitch * plan.slab_w.positions + j * plan.slab_w.out_pitch) * plan.pitch;
+      out[pixels] = (h.out_offset + (tables.first_row + i) * h.out_stride) * y_row +
+                    (w.out_offset + (tables.first_column + j) * w.out_stride) * y_column;
+    }
+  return pixels;
 }
 
 bool is_pointwise(const TapAxis& h, const TapAxis& w) {

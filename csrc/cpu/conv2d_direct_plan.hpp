@@ -66,6 +66,12 @@ struct SlabPlan {
 SlabPlan make_slab_plan(const TapAxis& h, const TapAxis& w, int64_t channels, bool may_merge, int64_t pixels,
                         int64_t most_channels, int64_t padding, int64_t item_size);
 
+// The tile for `filters` filters: narrow where wide would leave its second vector empty.
+template <class T>
+const Conv2dDirectTile<T>& tile_for(const Conv2dDirectKernels<T>& kernels, int64_t filters) {
+  return filters <= kernels.lanes ? kernels.narrow : kernels.wide;
+}
+
 // Row and column tables of one block, for the kernels; the memory is the caller's.
 struct BlockTables {
   int64_t* row_index;
@@ -75,6 +81,19 @@ struct BlockTables {
 };
 
 void fill_block_tables(const SlabPlan& plan, int64_t block, BlockTables& tables);
+
+// Where the pixels of a filled block begin, in the slab and in an image of the result with these strides;
+// returns how many there are.
+int64_t fill_pixels(const SlabPlan& plan, const BlockTables& tables, int64_t y_row, int64_t y_column,
+                    int64_t* pixel, int64_t* out);
+
+// Fills the slab of a filled block; x is the first of `channels` channels of the image.
+template <class T>
+void pack_block(const SlabPlan& plan, const BlockTables& tables, const Conv2dDirectKernels<T>& kernels,
+                const T* x, int64_t x_row, int64_t x_column, int64_t channels, T* slab) {
+  kernels.pack_slab({x, x_row, x_column, tables.row_index, plan.slab_h.positions, tables.runs,
+                     tables.run_count, plan.slab_w.positions, channels, plan.pitch, slab});
+}
 
 // A 1x1 convolution without stride and padding: all pixels of all images may be one row.
 bool is_pointwise(const TapAxis& h, const TapAxis& w);

@@ -8,6 +8,7 @@
 
 #include "cpu/carver.hpp"
 #include "cpu/conv2d_algorithms.hpp"
+#include "cpu/conv2d_direct_plan.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/result.hpp"
 #include "cpu/threads.hpp"
@@ -23,8 +24,8 @@ class FewChannelsRun {
   explicit FewChannelsRun(const Conv2dShape& shape)
       : shape_(shape),
         lanes_(shape.w.window * shape.group_channels()),
-        tile_(kernels<T>().conv2d_direct->tile_for(lanes_)),
-        lane_blocks_(parts(lanes_, tile_.block_filters)),
+        tile_(tile_for(*kernels<T>().conv2d_direct, lanes_)),
+        lane_blocks_(ceil_div(lanes_, tile_.block_filters)),
         columns_(std::min(kTileColumns, shape.w.out)),
         threads_(threads_for(kMaxThreads, shape.flops() / kFlopsPerNanosecond)) {
     for (int64_t q = 0; q < columns_; ++q) {
@@ -49,7 +50,8 @@ class FewChannelsRun {
     const int64_t rows_of_taps = shape_.groups * shape_.h.window;
     parallel_for(threads_, rows_of_taps, [&](int64_t task, int) { pack_tap_row(kernel, packed, task); });
     parallel_for(threads_, shape_.N * shape_.h.size, [&](int64_t row, int thread) {
-      T* t = Carver(static_cast<char*>(scratch) + shared.bytes() + thread * one.bytes()).template take<T>(1);
+      Carver own(static_cast<char*>(scratch) + shared.bytes() + thread * one.bytes());
+      T* t = own.take<T>(columns_ * lanes_);
       run_row(grad, packed, bias, grad_x + row * shape_.w.size * shape_.C, t, row);
     });
   }
@@ -139,9 +141,9 @@ Buffer few_channels_input_gradient(const char* op, const Conv2dShape& s, const T
                                    const T* bias) {
   const FewChannelsRun<T> run(s);
   const int64_t bytes = checked_bytes(op, "the result", s.x_dims(), sizeof(T));
-  ResultAndScratch memory = allocate(op, bytes, run.scratch_bytes());
-  if (bytes > 0) run.run(grad, kernel, bias, memory.result.as<T>(), memory.scratch.data());
-  return std::move(memory.result);
+  auto [result, scratch] = allocate(op, {bytes, run.scratch_bytes()});
+  if (bytes > 0) run.run(grad, kernel, bias, result.template as<T>(), scratch.data());
+  return std::move(result);
 }
 
 template Buffer few_channels_input_gradient<float>(const char*, const Conv2dShape&, const float*,

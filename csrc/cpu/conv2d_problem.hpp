@@ -44,9 +44,9 @@ Buffer run_forward(const char* op, const Conv2dShape& shape, const T* x, const T
                    bool relu) {
   const Run run(forward_problem(shape));
   const int64_t bytes = checked_bytes(op, "the result", shape.y_dims(), sizeof(T));
-  ResultAndScratch memory = allocate(op, bytes, run.scratch_bytes());
-  if (bytes > 0) run.run(x, kernel, bias, relu, memory.result.as<T>(), memory.scratch.data());
-  return std::move(memory.result);
+  auto [result, scratch] = allocate(op, {bytes, run.scratch_bytes()});
+  if (bytes > 0) run.run(x, kernel, bias, relu, result.template as<T>(), scratch.data());
+  return std::move(result);
 }
 
 template <class Run, class T>
@@ -59,14 +59,14 @@ Buffer run_input_gradient(const char* op, const Conv2dShape& shape, const T* gra
     scratch_bytes = std::max(scratch_bytes, runs.back().scratch_bytes());
   }
   const int64_t bytes = checked_bytes(op, "the result", shape.x_dims(), sizeof(T));
-  ResultAndScratch memory = allocate(op, bytes, scratch_bytes);
-  if (bytes == 0) return std::move(memory.result);
-  T* grad_x = memory.result.as<T>();
+  auto [result, scratch] = allocate(op, {bytes, scratch_bytes});
+  if (bytes == 0) return std::move(result);
+  T* grad_x = result.template as<T>();
   const int64_t phases = std::min(shape.h.stride, shape.h.size) * std::min(shape.w.stride, shape.w.size);
   if (static_cast<int64_t>(runs.size()) < phases)
     fill_rows(grad_x, shape.N * shape.h.size * shape.w.size, shape.C, bias);
-  for (const Run& run : runs) run.run(grad, kernel, bias, false, grad_x, memory.scratch.data());
-  return std::move(memory.result);
+  for (const Run& run : runs) run.run(grad, kernel, bias, false, grad_x, scratch.data());
+  return std::move(result);
 }
 
 }  // namespace konv::cpu

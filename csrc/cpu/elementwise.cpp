@@ -15,7 +15,7 @@ constexpr int64_t kBlockElements = 1 << 16;  // of a task: about 15 us
 // Calls body(first, count) on blocks that cover [0, count).
 template <class Body>
 void for_each_block(int64_t count, const Body& body) {
-  const int64_t blocks = (count + kBlockElements - 1) / kBlockElements;
+  const int64_t blocks = ceil_div(count, kBlockElements);
   parallel_for(threads_for(blocks, static_cast<double>(count)), blocks, [&](int64_t block, int) {
     const int64_t first = block * kBlockElements;
     body(first, std::min(kBlockElements, count - first));

@@ -1,4 +1,4 @@
-// Linux: /proc/meminfo and the cgroup hierarchy, versions 1 and 2; elsewhere no limit is known.
+// Linux: /proc/meminfo and the cgroups; elsewhere no limit is known.
 #include "cpu/memory_limit.hpp"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 
 #include "core/check.hpp"
 #include "cpu/buffer_pool.hpp"
+#include "cpu/cgroup.hpp"
 
 namespace konv::cpu {
 namespace {
@@ -49,42 +50,20 @@ struct Limits {
   }
 };
 
-// Walks from a cgroup up to its mount: any ancestor's limit binds.
-void apply_cgroup(Limits& limits, const std::string& mount, std::string path, const char* limit_file,
-                  const char* usage_file, const char* cache_key) {
-  for (;;) {
-    const std::string folder = mount + path + "/";
-    const int64_t limit = read_number(folder + limit_file);
-    const int64_t used = read_number(folder + usage_file);
-    if (limit >= 0 && used >= 0) {
-      const int64_t cache = std::max<int64_t>(0, read_key(folder + "memory.stat", cache_key));
-      limits.restrict_to(limit, used - cache);
-    }
-    if (path.empty()) return;
-    path.erase(path.find_last_of('/'));
-  }
-}
-
 Limits read_limits() {
   Limits limits;
   const int64_t total_kib = read_key("/proc/meminfo", "MemTotal:");
   const int64_t available_kib = read_key("/proc/meminfo", "MemAvailable:");
   if (total_kib >= 0) limits.total = total_kib * 1024;
   if (available_kib >= 0) limits.available = available_kib * 1024;
-  std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {  // "0::/path" or "9:memory:/path"
-    const size_t first = line.find(':');
-    const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    std::string path = line.substr(second + 1);
-    if (path == "/") path.clear();
-    if (controllers.empty()) {
-      apply_cgroup(limits, "/sys/fs/cgroup", path, "memory.max", "memory.current", "inactive_file ");
-    } else if (("," + controllers + ",").find(",memory,") != std::string::npos) {
-      apply_cgroup(limits, "/sys/fs/cgroup/memory", path, "memory.limit_in_bytes", "memory.usage_in_bytes",
-                   "total_inactive_file ");
-    }
+  for (const Cgroup& group : cgroups_of_process("memory")) {
+    const bool v2 = group.version == 2;
+    const int64_t limit = read_number(group.folder + (v2 ? "memory.max" : "memory.limit_in_bytes"));
+    const int64_t used = read_number(group.folder + (v2 ? "memory.current" : "memory.usage_in_bytes"));
+    if (limit < 0 || used < 0) continue;
+    const int64_t cache =
+        read_key(group.folder + "memory.stat", v2 ? "inactive_file " : "total_inactive_file ");
+    limits.restrict_to(limit, used - std::max<int64_t>(0, cache));
   }
   return limits;
 }

@@ -21,21 +21,19 @@ int64_t items_of_task(double work, int64_t items) {
   return static_cast<int64_t>(std::clamp(kTaskWork / work, 1.0, static_cast<double>(items)));
 }
 
-int64_t parts(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
-
 // Cuts the result (images, rows, columns, channels) into tasks of about kTaskWork.
 struct PoolTasks {
   PoolTasks(int64_t all_rows, int64_t all_columns, int64_t all_channels, double pixel_work)
       : channels(
             pixel_work * all_channels > kTaskWork
-                ? std::min(all_channels,
-                           parts(items_of_task(pixel_work, all_channels), kChannelGranule) * kChannelGranule)
+                ? std::min(all_channels, ceil_div(items_of_task(pixel_work, all_channels), kChannelGranule) *
+                                             kChannelGranule)
                 : all_channels),
         columns(std::min(items_of_task(pixel_work * channels, all_columns), kTaskColumns)),
         rows(items_of_task(pixel_work * channels * columns, std::max<int64_t>(1, all_rows))),
-        channel_blocks(parts(all_channels, channels)),
-        column_blocks(parts(all_columns, columns)),
-        count(parts(all_rows, rows) * column_blocks * channel_blocks) {}
+        channel_blocks(ceil_div(all_channels, channels)),
+        column_blocks(ceil_div(all_columns, columns)),
+        count(ceil_div(all_rows, rows) * column_blocks * channel_blocks) {}
 
   int64_t channels, columns, rows;  // of a task
   int64_t channel_blocks, column_blocks, count;
@@ -121,8 +119,8 @@ Buffer max_pool2d(const char* op, const Pool2dShape& shape, const T* x) {
 
 template <class T, class Index>
 MaxAndArgmax max_pool2d_with_argmax(const char* op, const Pool2dShape& shape, const T* x) {
-  ResultAndScratch memory = allocate(op, y_bytes<T>(op, shape), y_bytes<Index>(op, shape));
-  MaxAndArgmax result{std::move(memory.result), std::move(memory.scratch)};
+  auto [y, argmaxes] = allocate(op, {y_bytes<T>(op, shape), y_bytes<Index>(op, shape)});
+  MaxAndArgmax result{std::move(y), std::move(argmaxes)};
   const ArgmaxKernels<T, Index>& k = argmax_kernels<T, Index>();
   Index* argmax = result.argmax.as<Index>();
   gather(
@@ -168,16 +166,16 @@ Buffer avg_pool2d_backward(const char* op, const Pool2dShape& shape, const T* gr
   const Divisor divisor = average(count_include_pad);
   // Windows that overlap have their gradients divided once, not once for every pixel that they cover.
   const bool divide_first = windows_overlap(shape.h) || windows_overlap(shape.w);
-  ResultAndScratch memory = allocate(op, x_bytes<T>(op, shape), divide_first ? y_bytes<T>(op, shape) : 0);
-  T* grad_x = memory.result.as<T>();
+  auto [result, scratch] = allocate(op, {x_bytes<T>(op, shape), divide_first ? y_bytes<T>(op, shape) : 0});
+  T* grad_x = result.template as<T>();
   if (divide_first) {
-    T* divided = memory.scratch.as<T>();
+    T* divided = scratch.template as<T>();
     gather_sums<T, OutputSpans>(shape, divisor, grad, divided);
     gather_sums<T, CoverSpans>(shape, Divisor::kNone, divided, grad_x);
   } else {
     gather_sums<T, CoverSpans>(shape, divisor, grad, grad_x);
   }
-  return std::move(memory.result);
+  return std::move(result);
 }
 
 #define KONV_INSTANTIATE_ARGMAX(T, Index)                                                            \

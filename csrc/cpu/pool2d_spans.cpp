@@ -56,15 +56,13 @@ CoverSpans::CoverSpans(const WindowAxis& axis, Divisor divisor)
       tap_step_(axis.stride / gcd_),
       inverse_(inverse_modulo(tap_step_, output_step_)) {}
 
-int64_t CoverSpans::most() const {
-  return std::min(axis_.out, WindowAxis::ceil_div(axis_.window, tap_step_));
-}
+int64_t CoverSpans::most() const { return std::min(axis_.out, ceil_div(axis_.window, tap_step_)); }
 
 PoolSpan CoverSpans::span(int64_t pixel) const {
   const PoolSpan none{0, 0, 0, 1};
   const int64_t reach = pixel + axis_.before;
   const int64_t last_tap_reach = (axis_.window - 1) * axis_.dilation;
-  const int64_t lower = std::max<int64_t>(0, WindowAxis::ceil_div(reach - last_tap_reach, axis_.stride));
+  const int64_t lower = std::max<int64_t>(0, ceil_div(reach - last_tap_reach, axis_.stride));
   const int64_t upper = std::min(axis_.out - 1, reach / axis_.stride);
   if (upper < lower || reach % gcd_ != 0) return none;
   const int64_t solution = multiply_modulo(reach / gcd_ % output_step_, inverse_, output_step_);

@@ -1,24 +1,30 @@
-// Allocation of an operation's result together with its scratch, checked against the memory that is left.
+// Allocation of an operation's results together with its scratch, checked against the memory that is left.
 #pragma once
 
-#include "core/check.hpp"
+#include <array>
+#include <utility>
+
+#include "core/arithmetic.hpp"
 #include "cpu/buffer_pool.hpp"
 #include "cpu/memory_limit.hpp"
 
 namespace konv::cpu {
 
-struct ResultAndScratch {
-  Buffer result, scratch;
-};
-
-inline ResultAndScratch allocate(const char* op, int64_t result_bytes, int64_t scratch_bytes) {
-  require_memory(op, checked_add(op, "result and scratch", result_bytes, scratch_bytes));
-  BufferPool& pool = BufferPool::instance();
-  ResultAndScratch memory{pool.allocate(static_cast<size_t>(result_bytes)), {}};
-  if (scratch_bytes > 0) memory.scratch = pool.allocate(static_cast<size_t>(scratch_bytes));
-  return memory;
+// One buffer for each size in bytes, checked together, before any of them is taken.
+template <size_t Count>
+std::array<Buffer, Count> allocate(const char* op, const int64_t (&bytes)[Count]) {
+  int64_t total = 0;
+  for (int64_t size : bytes) total = checked_add(op, "result and scratch", total, size);
+  require_memory(op, total);
+  std::array<Buffer, Count> buffers;
+  for (size_t i = 0; i < Count; ++i)
+    buffers[i] = BufferPool::instance().allocate(static_cast<size_t>(bytes[i]));
+  return buffers;
 }
 
-inline Buffer allocate(const char* op, int64_t result_bytes) { return allocate(op, result_bytes, 0).result; }
+inline Buffer allocate(const char* op, int64_t bytes) {
+  require_memory(op, bytes);
+  return BufferPool::instance().allocate(static_cast<size_t>(bytes));
+}
 
 }  // namespace konv::cpu

@@ -18,11 +18,10 @@ constexpr int64_t kLeastRows = 32;           // so that the blocks' sums are few
 template <class T>
 Buffer column_sums(const char* op, const T* x, int64_t rows, int64_t columns) {
   const int64_t block_rows = std::max(kLeastRows, kBlockElements / columns);
-  const int64_t blocks = (rows + block_rows - 1) / block_rows;
+  const int64_t blocks = ceil_div(rows, block_rows);
   const int64_t row_bytes = checked_multiply(op, "the result", columns, sizeof(T));
-  ResultAndScratch memory = allocate(op, row_bytes, row_bytes * blocks);
-  T* sums = memory.result.as<T>();
-  T* partial = memory.scratch.as<T>();
+  auto [result, scratch] = allocate(op, {row_bytes, checked_multiply(op, "scratch", row_bytes, blocks)});
+  T *sums = result.template as<T>(), *partial = scratch.template as<T>();
   const RowsKernels<T>& k = *kernels<T>().rows;
   parallel_for(threads_for(blocks, static_cast<double>(rows) * columns), blocks, [&](int64_t block, int) {
     const int64_t first = block * block_rows;
@@ -30,7 +29,7 @@ Buffer column_sums(const char* op, const T* x, int64_t rows, int64_t columns) {
                   partial + block * columns);
   });
   k.column_sums(partial, blocks, columns, sums);
-  return std::move(memory.result);
+  return std::move(result);
 }
 
 template Buffer column_sums<float>(const char*, const float*, int64_t, int64_t);

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
-#include <string>
+#include <stdexcept>
 #include <thread>
 
 #ifdef __linux__
@@ -16,6 +16,7 @@
 #endif
 
 #include "core/check.hpp"
+#include "cpu/cgroup.hpp"
 
 namespace konv::cpu {
 namespace {
@@ -26,13 +27,13 @@ std::atomic<double> thread_work{10e3};
 
 std::atomic<bool> forked_child{false};
 
-int64_t positive_env(const char* name) {
-  const char* text = std::getenv(name);
-  if (!text || !*text) return 0;
+// The count that an environment variable holds, 0 if it is absent or no count.
+int64_t count_from(const char* text) {
+  if (!text) return 0;
   char* end;
   const long long value = std::strtoll(text, &end, 10);
   // OMP_NUM_THREADS may be a list, one count a nesting level: the first counts.
-  return (*end == '\0' || *end == ',') && value > 0 ? value : 0;
+  return end != text && (*end == '\0' || *end == ',') && value > 0 ? value : 0;
 }
 
 int64_t affinity_cores() {
@@ -43,21 +44,27 @@ int64_t affinity_cores() {
   return std::thread::hardware_concurrency();
 }
 
-// Whole cores of the cgroup's CPU quota (version 2, then 1); 0 where there is none.
+// Whole cores of the tightest CPU quota of the process's cgroups; 0 where there is none.
 int64_t quota_cores() {
-  double quota = 0, period = 0;
-  std::ifstream v2("/sys/fs/cgroup/cpu.max");
-  if (!(v2 >> quota >> period)) {
-    std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
-        period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    if (!(quota_v1 >> quota && period_v1 >> period)) return 0;
+  double cores = 0;
+  const auto restrict_to = [&](double quota, double period) {
+    if (quota > 0 && period > 0 && (cores == 0 || quota / period < cores)) cores = quota / period;
+  };
+  for (const Cgroup& group : cgroups_of_process("cpu")) {
+    double quota = 0, period = 0;
+    if (group.version == 2) {
+      std::ifstream limit(group.folder + "cpu.max");
+      if (limit >> quota >> period) restrict_to(quota, period);
+    } else {
+      std::ifstream limit(group.folder + "cpu.cfs_quota_us"), each(group.folder + "cpu.cfs_period_us");
+      if (limit >> quota && each >> period) restrict_to(quota, period);
+    }
   }
-  return quota > 0 && period > 0 ? std::max<int64_t>(1, std::llround(std::ceil(quota / period))) : 0;
+  return std::llround(std::ceil(cores));
 }
 
 int default_threads() {
-  int64_t threads = positive_env("KONV_NUM_THREADS");
-  if (!threads) threads = positive_env("OMP_NUM_THREADS");
+  int64_t threads = count_from(std::getenv("OMP_NUM_THREADS"));
   if (!threads) {
     threads = std::max<int64_t>(1, affinity_cores());
     if (const int64_t quota = quota_cores()) threads = std::min(threads, quota);
@@ -65,22 +72,26 @@ int default_threads() {
   return static_cast<int>(std::min<int64_t>(threads, kMaxThreads));
 }
 
-std::atomic<int>& thread_count() {
-  static std::atomic<int> count{[] {
-    pthread_atfork(nullptr, nullptr, [] { forked_child = true; });
-    return default_threads();
-  }()};
-  return count;
-}
+std::atomic<int> thread_count{1};
 
 }  // namespace
 
-int get_num_threads() { return thread_count(); }
+void choose_threads_at_import() {
+  const char* wanted = std::getenv("KONV_NUM_THREADS");
+  const int64_t count = count_from(wanted);
+  if (wanted && *wanted && (count == 0 || count > kMaxThreads))
+    throw std::runtime_error(concatenate("konv: KONV_NUM_THREADS must be a number in 1..", kMaxThreads,
+                                         ", received '", wanted, "'"));
+  thread_count = count ? static_cast<int>(count) : default_threads();
+  pthread_atfork(nullptr, nullptr, [] { forked_child = true; });
+}
+
+int get_num_threads() { return thread_count; }
 
 void set_num_threads(int64_t threads) {
   if (threads < 1 || threads > kMaxThreads)
     fail("set_num_threads", "the number of threads must lie in 1..", kMaxThreads, ", received ", threads);
-  thread_count() = static_cast<int>(threads);
+  thread_count = static_cast<int>(threads);
 }
 
 int threads_for(int64_t tasks, double nanoseconds) {

@@ -5,11 +5,17 @@
 // A forked child runs serially: its parent's OpenMP threads do not exist there.
 #pragma once
 
+#include <omp.h>
+
 #include <cstdint>
 
 namespace konv::cpu {
 
 constexpr int kMaxThreads = 256;
+
+// Reads the environment and prepares for forks; throws std::runtime_error for a KONV_NUM_THREADS that is no
+// count.
+void choose_threads_at_import();
 
 int get_num_threads();
 void set_num_threads(int64_t threads);  // std::invalid_argument outside [1, kMaxThreads]
@@ -28,21 +34,13 @@ double set_thread_work(double nanoseconds);
 // Calls body(task, thread) for every task in [0, tasks), thread in [0, threads). The body must not throw.
 // Tasks are handed out one at a time: no result may depend on which thread runs a task.
 template <class Body>
-void parallel_for(int threads, int64_t tasks, const Body& body);
-
-}  // namespace konv::cpu
-
-#include <omp.h>
-
-namespace konv::cpu {
-
-template <class Body>
 void parallel_for(int threads, int64_t tasks, const Body& body) {
   if (threads <= 1 || tasks <= 1) {
     for (int64_t task = 0; task < tasks; ++task) body(task, 0);
     return;
   }
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+  const int used = tasks < threads ? static_cast<int>(tasks) : threads;
+#pragma omp parallel for num_threads(used) schedule(dynamic, 1)
   for (int64_t task = 0; task < tasks; ++task) body(task, omp_get_thread_num());
 }
 

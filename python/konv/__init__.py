@@ -11,10 +11,11 @@ from konv._version import __version__
 from konv._wait_policy import short_waits
 
 with short_waits():
-    from konv._core import clear_cache
+    import_module("konv._core")
 
 if TYPE_CHECKING:
     from konv import (
+        activations,
         callbacks,
         config,
         datasets,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         utils,
     )
     from konv._show_config import show_config
+    from konv.config import clear_cache
     from konv.layers import Input
     from konv.models import Sequential, load_model
 
@@ -35,6 +37,7 @@ __all__ = [
     "Input",
     "Sequential",
     "__version__",
+    "activations",
     "callbacks",
     "clear_cache",
     "config",
@@ -55,6 +58,7 @@ __all__ = [
 _HOMES = {
     "Input": "konv.layers",
     "Sequential": "konv.models",
+    "clear_cache": "konv.config",
     "load_model": "konv.models",
     "show_config": "konv._show_config",
 }

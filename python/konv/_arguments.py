@@ -1,27 +1,126 @@
-"""Checks of arguments that layers, models and training share, beside those of `konv.ops.arguments`.
+"""Checks of plain arguments (numbers, flags, names, shapes), and how messages show what was received.
 
-Each function returns its argument normalised, or raises with a message that opens with `where` (a layer or
-function) and says what was expected and what was received.
+Each function returns its argument normalised, or raises with a message that opens with `where` (an op, layer
+or function) and says what was expected and what was received. Arrays are taken by `konv.ops.arguments`.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import re
+import reprlib
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from konv import _core
-from konv.ops.arguments import integer, shown
 
 Shape = tuple[int | None, ...]
 """A shape in which None stands for a size that isn't known yet."""
 
+IntOrPair: TypeAlias = int | tuple[int, int]
+"""One int for both axes, or (height, width)."""
+
+PaddingArgument: TypeAlias = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+"""`"valid"`, `"same"`, one int for all sides, (height, width), or ((top, bottom), (left, right))."""
+
+Pads: TypeAlias = str | tuple[int, int, int, int]
+"""What kernels take: `"valid"`, `"same"` or (top, bottom, left, right)."""
+
 T = TypeVar("T")
 
-_INT64_MAX = 2**63 - 1
+_PADDING_NAMES = frozenset({"valid", "same"})
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+
+_AN_INT = "an int"
+_INT_OR_PAIR = "an int or a pair of ints (height, width)"
+_PADDING = '"valid", "same", an int, (height, width) or ((top, bottom), (left, right))'
+
+
+class _Shown(reprlib.Repr):
+    """A repr that stays short, and that also holds for ints too long for Python to print."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 80
+
+    def repr_int(self, value: int, level: int) -> str:
+        return str(value) if value.bit_length() <= 128 else f"<int of {value.bit_length()} bits>"
+
+    def repr_ndarray(self, value: np.ndarray[Any, Any], level: int) -> str:
+        return f"<array of shape {value.shape} and dtype {value.dtype}>"
+
+
+_SHOWN = _Shown()
+
+
+def shown(value: Any) -> str:
+    """Show what was received, with its type."""
+    return f"{_SHOWN.repr(value)} ({type(value).__name__})"
+
+
+def int64(where: str, name: str, value: Any, expected: str, received: Any) -> int:
+    """Take an int that fits in 64 bits, as one `expected` part of what was `received`."""
+    if type(value) is not int:
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"{where}: {name} must be {expected}, received {shown(received)}")
+        value = int(value)
+    number: int = value
+    if not _INT64_MIN <= number <= _INT64_MAX:
+        raise ValueError(f"{where}: {name} must fit in 64 bits, received {shown(received)}")
+    return number
+
+
+def integer(where: str, name: str, value: Any) -> int:
+    """Take an int of Python or NumPy that fits in 64 bits."""
+    return int64(where, name, value, _AN_INT, value)
+
+
+def pair(where: str, name: str, value: Any) -> tuple[int, int]:
+    """Take an int or (height, width) as a pair."""
+    if isinstance(value, (tuple, list)):
+        if len(value) != 2:
+            raise ValueError(f"{where}: {name} must be {_INT_OR_PAIR}, received {shown(value)}")
+        height, width = value
+        return int64(where, name, height, _INT_OR_PAIR, value), int64(where, name, width, _INT_OR_PAIR, value)
+    both = int64(where, name, value, _INT_OR_PAIR, value)
+    return both, both
+
+
+def optional_pair(where: str, name: str, value: Any) -> tuple[int, int] | None:
+    """Take what `pair` takes, or None."""
+    return None if value is None else pair(where, name, value)
+
+
+def pads(where: str, value: Any) -> Pads:
+    """Take a padding in any of its spellings."""
+    if isinstance(value, str):
+        if value not in _PADDING_NAMES:
+            raise ValueError(f"{where}: padding must be {_PADDING}, received {shown(value)}")
+        return value
+    if not isinstance(value, (tuple, list)):
+        same = int64(where, "padding", value, _PADDING, value)
+        return same, same, same, same
+    if len(value) != 2:
+        raise ValueError(f"{where}: padding must be {_PADDING}, received {shown(value)}")
+    rows, columns = value
+    if isinstance(rows, (tuple, list)) and isinstance(columns, (tuple, list)):
+        if len(rows) != 2 or len(columns) != 2:
+            raise ValueError(f"{where}: padding must be {_PADDING}, received {shown(value)}")
+        sides = (*rows, *columns)
+    else:
+        sides = (rows, rows, columns, columns)
+    top, bottom, left, right = (int64(where, "padding", side, _PADDING, value) for side in sides)
+    return top, bottom, left, right
+
+
+def flag(where: str, name: str, value: Any) -> bool:
+    """Take a bool of Python or NumPy."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{where}: {name} must be True or False, received {shown(value)}")
+    return bool(value)
 
 
 def at_least(low: int, where: str, name: str, value: Any) -> int:
@@ -80,9 +179,25 @@ def channels_last(where: str, value: Any) -> None:
         )
 
 
-def require_memory(where: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def path_of(where: str, value: Any) -> str:
+    """Take the path of a file."""
+    try:
+        return os.fsdecode(value)
+    except TypeError:
+        raise TypeError(
+            f"{where}: filepath must be a str, bytes or os.PathLike, received {shown(value)}"
+        ) from None
+
+
+def require_memory(what: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Raise MemoryError if this process can't have an array of a shape."""
-    _core.require_memory(where, min(math.prod(shape) * dtype.itemsize, _INT64_MAX))
+    needed = math.prod(shape) * dtype.itemsize
+    try:
+        _core.require_memory(what, min(needed, _INT64_MAX))
+    except MemoryError:
+        raise MemoryError(
+            f"{what} must fit into the available memory, received shape {shape}, {needed} bytes"
+        ) from None
 
 
 def snake_case(name: str) -> str:

@@ -1,5 +1,8 @@
 """`konv.activations`: elementwise functions and softmax, each with its gradient.
 
+`linear` is x, `relu` max(x, 0), `softmax` exp(x) / sum(exp(x)) along the last axis. Each can be called with
+an array, `relu(x)`, and stand in `activation=` of a layer, as can its name.
+
 An `Activation` maps an array to a result and what its gradient needs, kept by the caller. Where a kernel can
 apply it to its own result, `fused` is the kernel's name for it, and what its gradient needs is the result.
 """
@@ -13,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from konv import ops
+from konv._arguments import shown
 from konv.backend import Array, route
-from konv.ops.arguments import shown
 
 __all__ = ["Activation", "get", "linear", "relu", "softmax"]
 
@@ -33,6 +36,11 @@ class Activation:
         `(grad, kept) -> grad_x`, where `grad` is the gradient of `y`.
     fused : str or None
         What `konv.ops` calls it in `activation=`; then `kept` is `y`.
+
+    Examples
+    --------
+    >>> softmax(np.zeros((1, 4))).tolist(), relu(np.array([-1.0, 2.0])).tolist()
+    ([[0.25, 0.25, 0.25, 0.25]], [0.0, 2.0])
     """
 
     name: str
@@ -87,7 +95,7 @@ _ACTIVATIONS = {activation.name: activation for activation in (linear, relu, sof
 
 
 def get(identifier: Any, where: str = "activations.get", name: str = "identifier") -> Activation:
-    """Return the activation of a name (None is linear), or the one that is given.
+    """Return the activation of a name in any case (None is linear), or the one that is given.
 
     Examples
     --------
@@ -100,7 +108,18 @@ def get(identifier: Any, where: str = "activations.get", name: str = "identifier
         return identifier
     if not isinstance(identifier, str):
         raise TypeError(f"{where}: {name} must be None, a str or an Activation, received {shown(identifier)}")
-    if identifier not in _ACTIVATIONS:
+    if identifier.lower() not in _ACTIVATIONS:
         names = ", ".join(f'"{known}"' for known in _ACTIVATIONS)
         raise ValueError(f"{where}: {name} must be None or one of {names}, received {shown(identifier)}")
-    return _ACTIVATIONS[identifier]
+    return _ACTIVATIONS[identifier.lower()]
+
+
+def name_in_config(activation: Activation, where: str) -> str:
+    """Return the name under which `get` finds an activation again."""
+    if _ACTIVATIONS.get(activation.name) != activation:
+        names = ", ".join(f'"{known}"' for known in _ACTIVATIONS)
+        raise ValueError(
+            f"{where}: activation must be one of {names} to go into a config or file, "
+            f"received one of its own named {shown(activation.name)}; a layer of its own can go there"
+        )
+    return activation.name

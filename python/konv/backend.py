@@ -33,14 +33,13 @@ class Backend:
         `numpy`, or a module with its interface. Allocation is this module's (`array_module.empty`).
     kernels : module or object
         The functions of `konv._core`, taking and returning arrays of `array_module`. Results come from the
-        kernels' own buffer pool where they have one.
+        kernels' own buffer pool where they have one. On a device with streams the kernels themselves ask
+        `array_module` for its current stream and run there, so neither ops nor layers see one.
     dtypes : frozenset of dtype
         What the kernels compute in, native byte order.
     contiguous : callable
         Gives the array itself where kernels can read it (C order, aligned), else a copy that they can read.
         Its second argument is the op that a MemoryError names.
-    stream : callable
-        Handle of the stream that kernels are to run on at this moment; 0 where there are no streams.
     """
 
     name: str
@@ -48,7 +47,6 @@ class Backend:
     kernels: Any
     dtypes: frozenset[np.dtype[Any]]
     contiguous: Callable[[Array, str], Array]
-    stream: Callable[[], int]
 
 
 def _numpy_contiguous(array: np.ndarray[Any, Any], op: str) -> np.ndarray[Any, Any]:
@@ -65,7 +63,6 @@ NUMPY = Backend(
     kernels=_core,
     dtypes=frozenset({np.dtype(np.float32), np.dtype(np.float64)}),
     contiguous=_numpy_contiguous,
-    stream=lambda: 0,
 )
 
 BACKENDS: dict[type, Backend] = {np.ndarray: NUMPY}

@@ -1,7 +1,8 @@
 """`konv.callbacks`: what happens beside the training loop: records and progress.
 
 `fit` calls each callback's methods as training goes on, Keras's names: `on_train_begin`, `on_epoch_begin`,
-`on_train_batch_begin`, `on_train_batch_end`, `on_epoch_end`, `on_train_end`.
+`on_train_batch_begin`, `on_train_batch_end`, `on_epoch_end`, `on_train_end`. Each takes `logs` last, None
+where there are none.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from konv.ops.arguments import shown
+from konv._arguments import shown
 
 __all__ = ["Callback", "History"]
 
@@ -25,7 +26,7 @@ class Callback:
 
     Attributes
     ----------
-    model : Model
+    model : Sequential
         The one that is trained. Setting its `stop_training` to True ends training after the epoch.
     params : dict
         `epochs`; `samples`, the number of training samples; `batch_size`.
@@ -34,23 +35,23 @@ class Callback:
     model: Any = None
     params: dict[str, int] = {}  # noqa: RUF012
 
-    def on_train_begin(self) -> None:
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch."""
 
-    def on_train_end(self) -> None:
-        """After the last epoch."""
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """After the last epoch; `logs` are those of that epoch, None if there was none."""
 
-    def on_epoch_begin(self, epoch: int) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Before an epoch; they count from 0."""
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """After an epoch and its validation; `logs` has means over the epoch, those of validation as
         `val_...`."""
 
-    def on_train_batch_begin(self, batch: int) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a training step; they count from 0 in each epoch."""
 
-    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a training step; `logs` has means over the epoch so far."""
 
 
@@ -65,26 +66,26 @@ class History(Callback):
         The epochs' numbers.
     """
 
-    def on_train_begin(self) -> None:
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
-        for name, value in logs.items():
+        for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
 
 
 class _ProgressLines(Callback):
     """One line an epoch."""
 
-    def on_epoch_begin(self, epoch: int) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._start = time.perf_counter()
 
-    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self._end = time.perf_counter()
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         seconds = max(self._end - self._start, 1e-9)
         speed = f"{seconds:.1f} s, {self.params['samples'] / seconds:.0f} images/s"
         print(f"Epoch {epoch + 1}/{self.params['epochs']}: {speed}, {logs_text(logs)}", flush=True)
@@ -93,24 +94,24 @@ class _ProgressLines(Callback):
 class _ProgressBar(Callback):
     """One bar an epoch, with means so far and images a second."""
 
-    def on_epoch_begin(self, epoch: int) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         from tqdm import tqdm
 
         description = f"Epoch {epoch + 1}/{self.params['epochs']}"
         self._bar = tqdm(total=self.params["samples"], desc=description, unit=" images", file=sys.stdout)
 
-    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self._bar.set_postfix_str(logs_text(logs), refresh=False)
         self._bar.update(min(self.params["batch_size"], self.params["samples"] - self._bar.n))
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self._bar.set_postfix_str(logs_text(logs))
         self._bar.close()
 
 
-def logs_text(logs: Logs) -> str:
+def logs_text(logs: Logs | None) -> str:
     """Show logs on one line."""
-    return ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
+    return ", ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
 
 
 def progress(where: str, verbose: Any) -> list[Callback]:
@@ -156,7 +157,7 @@ class CallbackList:
     Parameters
     ----------
     callbacks : sequence of Callback
-    model : Model
+    model : Sequential
     params : dict
         See `Callback`.
     """
@@ -167,7 +168,7 @@ class CallbackList:
             callback.model = model
             callback.params = params
 
-    def __call__(self, event: str, *arguments: Any) -> None:
-        """Call the method `event` of each."""
+    def __call__(self, event: str, *number: int, logs: Logs | None = None) -> None:
+        """Call the method `event` of each with the epoch's or batch's number, if it has one, and the logs."""
         for callback in self._callbacks:
-            getattr(callback, event)(*arguments)
+            getattr(callback, event)(*number, logs)

@@ -1,11 +1,11 @@
-"""Settings of the whole process: the number of threads."""
+"""Settings of the whole process: the number of threads, and the memory that it keeps."""
 
 from __future__ import annotations
 
 from konv import _core
-from konv.ops.arguments import integer
+from konv._arguments import integer
 
-__all__ = ["get_num_threads", "set_num_threads"]
+__all__ = ["clear_cache", "get_num_threads", "set_num_threads"]
 
 
 def set_num_threads(num_threads: int) -> None:
@@ -46,3 +46,17 @@ def get_num_threads() -> int:
     True
     """
     return _core.get_num_threads()
+
+
+def clear_cache() -> None:
+    """Give the memory that kernels keep for later results and scratch back to the system.
+
+    It holds what results took that are gone. Arrays in use stay as they are; the next calls are a little
+    slower, for they ask the system for memory again.
+
+    Examples
+    --------
+    >>> import konv
+    >>> konv.clear_cache()
+    """
+    _core.clear_cache()

@@ -1,7 +1,7 @@
 """`konv.initializers`: what weights start from.
 
-An initializer is called with a shape and a key of `konv.random` and returns a float32 array, the same for the
-same key.
+An initializer is called with a shape and a key of `konv._random` and returns a float32 array, the same for
+the same key.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from konv import random
-from konv._arguments import at_least, instance, shape_of
-from konv.ops.arguments import shown
+from konv import _random
+from konv._arguments import at_least, instance, shape_of, shown
 
 __all__ = ["GlorotUniform", "Initializer", "Zeros", "get"]
 
@@ -70,8 +69,8 @@ class GlorotUniform(Initializer):
         if self.seed is not None:
             key = self.seed
         elif key is None:
-            key = random.new_seed()
-        numbers = random.uniform(key, shape)
+            key = _random.new_seed()
+        numbers = _random.uniform(key, shape)
         limit = math.sqrt(6.0 / sum(_fans(shape)))
         numbers *= np.float32(2.0 * limit)
         numbers -= np.float32(limit)

@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from konv._arguments import instance
+from konv._arguments import flag, instance
 from konv.activations import softmax_forward
-from konv.ops.arguments import flag
 
 __all__ = ["CategoricalCrossentropy", "Crossentropy", "Loss", "SparseCategoricalCrossentropy", "get"]
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from konv._arguments import instance, real, snake_case, text
-from konv.ops.arguments import shown
+from konv._arguments import instance, real, shown, snake_case, text
 
 __all__ = [
     "BinaryAccuracy",

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from konv._arguments import instance, real
+from konv._arguments import flag, instance, real
 from konv.backend import Array
 from konv.layers.variable import Variable
-from konv.ops.arguments import flag
 
 __all__ = ["SGD", "Adam", "Optimizer", "get"]
 
@@ -64,13 +63,17 @@ class Optimizer:
                     f"{type(self).__name__}: the gradient of '{variable.name}' must have its shape "
                     f"{variable.shape}, received {gradient.shape}"
                 )
+        rate = self.learning_rate
         with np.errstate(all="ignore"):
             for gradient, variable in zip(gradients, variables, strict=True):
-                self.update(variable.value, gradient, *self.slots(variable))
+                self.update(variable.value, gradient, rate, *self.slots(variable))
         self.iterations += 1
 
-    def update(self, value: Array, gradient: Array, *slots: Array) -> None:
-        """Change `value`, and its slots in the order of `slot_names`, in place."""
+    def update(self, value: Array, gradient: Array, rate: float, *slots: Array) -> None:
+        """Change `value`, and its slots in the order of `slot_names`, in place.
+
+        `rate` is the learning rate of this step.
+        """
         raise NotImplementedError(f"{type(self).__name__}: update is not defined")
 
     def slots(self, variable: Variable) -> list[Array]:
@@ -112,8 +115,8 @@ class SGD(Optimizer):
         self.nesterov = flag("SGD", "nesterov", nesterov)
         super().__init__(learning_rate, ("momentum",) if self.momentum else ())
 
-    def update(self, value: Array, gradient: Array, *slots: Array) -> None:
-        step = self.learning_rate * gradient
+    def update(self, value: Array, gradient: Array, rate: float, *slots: Array) -> None:
+        step = rate * gradient
         if not slots:
             value -= step
             return
@@ -157,10 +160,10 @@ class Adam(Optimizer):
         self.beta_2 = real("Adam", "beta_2", beta_2, 0.0, 1.0, open_high=True)
         self.epsilon = real("Adam", "epsilon", epsilon, 0.0)
 
-    def update(self, value: Array, gradient: Array, *slots: Array) -> None:
+    def update(self, value: Array, gradient: Array, rate: float, *slots: Array) -> None:
         momentum, velocity = slots
         step = self.iterations + 1
-        rate = self.learning_rate * math.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
+        rate *= math.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
         momentum += (gradient - momentum) * (1.0 - self.beta_1)
         velocity += (gradient * gradient - velocity) * (1.0 - self.beta_2)
         value -= momentum * rate / (np.sqrt(velocity) + self.epsilon)

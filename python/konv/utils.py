@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from konv import random
-from konv._arguments import at_least, require_memory
-from konv.ops.arguments import shown
+from konv import _random
+from konv._arguments import at_least, require_memory, shown
 
 __all__ = ["set_random_seed", "to_categorical"]
 
@@ -41,7 +40,7 @@ def set_random_seed(seed: int) -> None:
         raise ValueError(f"set_random_seed: seed must be below 2**32, received {shown(seed)}")
     python_random.seed(seed)
     np.random.seed(seed)
-    random.set_seed(seed)
+    _random.set_seed(seed)
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray[Any, Any]:
@@ -86,7 +85,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray[Any, An
         bounds = "at least 0" if num_classes is None else f"from 0 to {classes - 1}"
         raise ValueError(f"{where}: labels must be {bounds}, received {low} to {high}")
     flat = labels.reshape(-1).astype(np.int64)
-    require_memory(where, (flat.size, classes), np.dtype(np.float32))
+    require_memory(f"{where}: the result", (flat.size, classes), np.dtype(np.float32))
     rows = np.zeros((flat.size, classes), np.float32)
     rows[np.arange(flat.size), flat] = 1.0
     return rows.reshape(*labels.shape, classes)

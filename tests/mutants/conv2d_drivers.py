@@ -69,7 +69,7 @@ MUTANTS = {
         ),
         (
             "a phase drops its last position",
-            "WindowAxis::ceil_div(axis.size - phase, axis.stride)",
+            "ceil_div(axis.size - phase, axis.stride)",
             "axis.size / axis.stride",
             GRAD_X,
         ),
@@ -122,6 +122,13 @@ MUTANTS = {
             "last->column >= 0",
             FORWARD,
         ),
+        (
+            "strides of height and width are swapped",
+            "j * plan.slab_w.out_pitch)",
+            "j * plan.slab_h.out_pitch)",
+            FORWARD,
+        ),
+        ("a phase takes the width's stride for the height", "* h.out_stride)", "* w.out_stride)", GRAD_X),
         ("a strided result counts as pointwise", "axis.out_stride == 1;", "true;", GRAD_X),
         ("a padded image counts as pointwise", " && axis.in == axis.out", "", FORWARD),
     ],
@@ -182,13 +189,6 @@ MUTANTS = {
         ),
         ("every group adds the first bias", "bias ? bias + group * problem_.filters", "bias ? bias", FORWARD),
         ("every image reads the first", "x + image * problem_.x_image", "x", FORWARD),
-        (
-            "strides of height and width are swapped",
-            "j * plan_.slab_w.out_pitch)",
-            "j * plan_.slab_h.out_pitch)",
-            FORWARD,
-        ),
-        ("a phase takes the width's stride for the height", "* h.out_stride)", "* w.out_stride)", GRAD_X),
         (
             "a block of channels overwrites those before",
             "b.accumulate = first > 0;",

@@ -81,8 +81,8 @@ MUTANTS = {
         ),
         (
             "a window too far away covers the pixel",
-            "WindowAxis::ceil_div(reach - last_tap_reach",
-            "WindowAxis::floor_div(reach - last_tap_reach",
+            "ceil_div(reach - last_tap_reach",
+            "floor_div(reach - last_tap_reach",
             SUM_BACKWARD,
         ),
         (

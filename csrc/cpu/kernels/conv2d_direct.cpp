@@ -5,8 +5,6 @@
 // that adds in the order of taps and channels, so no result depends on where a tile begins.
 #include "cpu/kernels/conv2d_direct.hpp"
 
-#include <string.h>
-
 #include "cpu/kernels/simd.hpp"
 
 namespace konv::cpu::KONV_ISA {
@@ -19,7 +17,7 @@ constexpr int kTileRows =
 
 template <class T>
 void zero_elements(T* to, int64_t count) {
-  memset(to, 0, count * sizeof(T));
+  __builtin_memset(to, 0, count * sizeof(T));
 }
 
 template <class T>

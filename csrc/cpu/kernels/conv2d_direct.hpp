@@ -17,7 +17,7 @@ struct ColumnRun {
 };
 
 // Fills slab[row][position][channel]: rows from row_index (-1: padding), columns from runs that cover all
-// positions. Channels behind `channels`, up to `pitch`, stay as they are.
+// positions. Channels behind `channels`, up to `pitch`, may hold anything.
 template <class T>
 struct SlabSource {
   const T* x;  // element (row 0, column 0, first channel) of the image
@@ -98,9 +98,6 @@ struct Conv2dDirectKernels {
   int lanes;
   void (*pack_slab)(const SlabSource<T>&);
   Conv2dDirectTile<T> wide, narrow;  // two vectors, one vector of filters
-
-  // The tile for `filters` filters: narrow where wide would leave its second vector empty.
-  const Conv2dDirectTile<T>& tile_for(int64_t filters) const { return filters <= lanes ? narrow : wide; }
 };
 
 }  // namespace konv::cpu

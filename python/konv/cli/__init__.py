@@ -1,7 +1,8 @@
 """The `konv` command.
 
-Each command is a module with `add_parser(commands)`, which names the function that runs it. Exit status: 0,
-1 (failed), 2 (bad arguments) or 130 (Ctrl-C). An error is one line on stderr.
+Each command is a module with `add_parser(commands)`, whose parser has as defaults `run`, the function that
+runs the command, and `parser`, itself. Exit status: 0, 1 (failed), 2 (bad arguments) or 130 (Ctrl-C). An
+error is one line on stderr.
 """
 
 from __future__ import annotations
@@ -31,10 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the `konv` command and return its exit status; `arguments` defaults to the process's own."""
     parser = Parser(prog="konv", description="Train and run convolutional networks on NumPy arrays.")
     parser.add_argument("--version", action="version", version=f"konv {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", required=True)
     for command in COMMANDS:
         command.add_parser(commands)
-    options = parser.parse_args(arguments)
+    commands.metavar = f"{{{','.join(commands.choices)}}}"  # what is said to be missing
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         options.run(options)
         sys.stdout.flush()
@@ -42,9 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        print(f"\n{options.prog}: interrupted", file=sys.stderr)
+        print(f"\n{options.parser.prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except (ImportError, MemoryError, OSError, ValueError) as error:
-        print(f"{options.prog}: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        message = " ".join(str(error).split()) or type(error).__name__
+        print(f"{options.parser.prog}: {message}", file=sys.stderr)
         return 1
     return 0

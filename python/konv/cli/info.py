@@ -11,7 +11,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `info` to the commands."""
     about = "Show versions, compiler, instruction sets, threads, buffer pool and GPU."
     parser = commands.add_parser("info", help=about, description=about)
-    parser.set_defaults(run=run, prog=parser.prog)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     about = "Train a network on a data set and test it."
     parser = commands.add_parser("train", help=about, description=about)
     add = parser.add_argument
-    add("data", metavar="DATA", choices=DATASETS, help=f"data set: {', '.join(DATASETS)}")
+    add("data", metavar=f"{{{','.join(DATASETS)}}}", choices=DATASETS, help="data set")
     add("--model", choices=sorted(NETWORKS), default="cnn", help="network to train (%(default)s)")
     add("--epochs", type=_integer(1), default=15, metavar="N", help="passes over the images (%(default)s)")
     add("--batch-size", type=_integer(1), default=16, metavar="N", help="images per step (%(default)s)")
@@ -42,8 +43,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="fixes every bit of the run (%(default)s)",
     )
     add("--threads", type=_integer(1, 256), metavar="N", help="threads to compute with (the CPUs it may use)")
-    add("--out", type=Path, metavar="DIR", help=f"folder to leave {MODEL_FILE} in (nothing is kept)")
-    parser.set_defaults(run=run, prog=parser.prog)
+    add("--out", type=_folder, metavar="DIR", help=f"folder to leave {MODEL_FILE} in (nothing is kept)")
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -62,11 +63,16 @@ def run(options: argparse.Namespace) -> None:
     rate = {} if options.learning_rate is None else {"learning_rate": options.learning_rate}
     optimizer = getattr(konv.optimizers, OPTIMIZERS[options.optimizer])(**rate)
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.predict(x_train[:1], verbose=0)  # a bad KONV_ALGORITHM shows here, before the work
     model.summary()
-    model.fit(x_train, y_train, batch_size=options.batch_size, epochs=options.epochs)
+    history = model.fit(x_train, y_train, batch_size=options.batch_size, epochs=options.epochs).history
     score = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
     print(f"test: loss {score['loss']:.4f}, accuracy {score['accuracy']:.2%} of {len(x_test)} images")
 
+    lost = [loss for loss in (*history["loss"], score["loss"]) if not math.isfinite(loss)]
+    if lost:
+        warning = f"training diverged, the loss became {lost[0]}; try a smaller --learning-rate"
+        print(f"{options.parser.prog}: warning: {warning}", file=sys.stderr)
     if options.out is not None:
         model.save(options.out / MODEL_FILE)
         print(f"saved {options.out / MODEL_FILE}")
@@ -93,6 +99,14 @@ def _integer(low: int, high: float = math.inf) -> Callable[[str], int]:
         return value
 
     return parse
+
+
+def _folder(text: str) -> Path:
+    """Type of an option that takes a folder, there already or to be made."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a file, expected a folder")
+    return path
 
 
 def _positive(text: str) -> float:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from konv import activations, ops
-from konv._arguments import Shape, real
+from konv._arguments import Shape, integer, real
 from konv.backend import Array
 from konv.layers.base import Layer
 from konv.layers.context import Context
-from konv.ops.arguments import integer
 
 
 class ReLU(Layer):

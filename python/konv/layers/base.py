@@ -10,17 +10,17 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from konv import initializers, random
-from konv._arguments import Shape, shape_of, snake_case, text
-from konv.backend import Array, route
+from konv import _random, initializers
+from konv._arguments import Shape, flag, shape_of, shown, snake_case, text
+from konv.backend import Array
 from konv.layers.context import Context
 from konv.layers.variable import Variable
-from konv.ops.arguments import flag, shown
+from konv.ops.arguments import numbers
 
 _DTYPES = ("float32", "float64")
 _NAMED_METHODS = ("build", "compute_output_shape", "forward", "backward")
@@ -46,16 +46,16 @@ def _naming(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _building(build: Callable[..., Any]) -> Callable[..., Any]:
-    """Check the input shape, build at most once, and note that it is done."""
+    """Check the input shape, also of a layer that is built, build at most once, and note that it is done."""
     build = _naming(build)
 
     @functools.wraps(build)
     def built(self: Layer, input_shape: Any) -> None:
-        if self.built:
-            return
-        self.compute_output_shape(shape_of(self.label, "input_shape", input_shape))
-        build(self, tuple(input_shape))
-        self.built = True
+        input_shape = self._checked_shape(input_shape)
+        self.compute_output_shape(input_shape)
+        if not self.built:
+            build(self, input_shape)
+            self.built = True
 
     return built
 
@@ -65,7 +65,8 @@ class Layer:
 
     A layer of one's own defines what it needs of `build` (which calls `add_weight`), `compute_output_shape`,
     `forward`, `backward` and `get_config`. TypeError, ValueError and MemoryError from the first four get the
-    layer's name in front.
+    layer's name in front. A layer of several inputs sets `several_inputs`: it is given lists of arrays and of
+    shapes, and its `backward` returns a list of gradients.
 
     Parameters
     ----------
@@ -95,6 +96,9 @@ class Layer:
     (2, 3)
     """
 
+    several_inputs: ClassVar[bool] = False
+    """Whether the inputs are a list of arrays, and their shape a list of shapes, not one of each."""
+
     _noun: ClassVar[str] = "layer"
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -111,7 +115,13 @@ class Layer:
         trainable: bool = True,
         dtype: Any = "float32",
         input_shape: tuple[int | None, ...] | None = None,
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__}: further arguments must be name, trainable, dtype or input_shape, "
+                f"received {', '.join(unknown)}"
+            )
         self.name = (
             automatic_name(snake_case(type(self).__name__))
             if name is None
@@ -124,17 +134,18 @@ class Layer:
         )
         self.built = False
         self._variables: list[Variable] = []
-        self._seed = random.new_seed()
+        self._seed = _random.new_seed()
 
     # What a layer defines.
 
     @_building
-    def build(self, input_shape: Shape) -> None:
+    def build(self, input_shape: Any) -> None:
         """Make the weights for inputs of a shape, which starts with the batch: `(None, 28, 28, 1)`."""
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return the shape of the outputs for inputs of a shape, both with the batch."""
-        return input_shape
+        shape: Shape = input_shape
+        return shape
 
     def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
         """Return the outputs, and what `backward` needs of this pass."""
@@ -164,7 +175,7 @@ class Layer:
         """Return the arguments that make another layer like this one; `json` can write them."""
         return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
 
-    def multiply_adds(self, input_shape: Shape) -> int | None:
+    def multiply_adds(self, input_shape: Any) -> int | None:
         """Multiplications with an addition for one image, as `summary` shows them; None if sizes aren't
         known."""
         return 0
@@ -196,25 +207,37 @@ class Layer:
             raise ValueError(
                 f"{self.label}: there must be one weight of each name, received a second '{name}'"
             )
-        key = random.derive(self._seed, len(self._variables))
+        key = _random.derive(self._seed, len(self._variables))
         initializer = initializers.get(initializer, self.label, f"initializer of '{name}'")
         variable = Variable(name, shape, self.dtype, initializer, key, trainable=trainable)
         self._variables.append(variable)
         return variable
 
-    def __call__(self, inputs: Array, training: bool = False) -> Array:
+    def __call__(self, inputs: Array | Sequence[Array], training: bool = False) -> Array:
         """Build the layer if it isn't yet, cast the inputs to its dtype, and return its outputs."""
-        backend, inputs = route(inputs, f"{self.label}: inputs")
         training = flag(self.label, "training", training)
-        if inputs.dtype.kind not in "fiub" or inputs.ndim == 0:
-            raise TypeError(
-                f"{self.label}: inputs must be an array of numbers with a batch axis, "
-                f"received dtype {inputs.dtype} and shape {inputs.shape}"
-            )
+        named = {"inputs": inputs}
+        if self.several_inputs:
+            if not isinstance(inputs, (list, tuple)) or not inputs:
+                raise TypeError(f"{self.label}: inputs must be a list of arrays, received {shown(inputs)}")
+            named = {f"inputs[{number}]": array for number, array in enumerate(inputs)}
+        backend, arrays = numbers(self.label, named)
         if not self.built:
-            self.build((None, *inputs.shape[1:]))
+            shapes = [(None, *array.shape[1:]) for array in arrays]
+            self.build(shapes if self.several_inputs else shapes[0])
+        arrays = [array.astype(self.dtype, copy=False) for array in arrays]
         context = self._context(training=training, for_backward=False, backend=backend)
-        return self.forward(inputs.astype(self.dtype, copy=False), context)[0]
+        return self.forward(arrays if self.several_inputs else arrays[0], context)[0]
+
+    def _checked_shape(self, input_shape: Any) -> Any:
+        """Take the shape of the inputs: one, or a list of them for a layer of several inputs."""
+        if not self.several_inputs:
+            return shape_of(self.label, "input_shape", input_shape)
+        if not isinstance(input_shape, (list, tuple)) or not input_shape:
+            raise TypeError(
+                f"{self.label}: input_shape must be a list of shapes, received {shown(input_shape)}"
+            )
+        return [shape_of(self.label, "input_shape (each of the list)", shape) for shape in input_shape]
 
     def _context(self, **fields: Any) -> Context:
         return Context(seed=self._seed, **fields)

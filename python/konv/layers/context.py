@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from konv import random
+from konv import _random
 from konv.backend import NUMPY, Backend
 
 
@@ -42,5 +42,5 @@ class Context:
 
     @property
     def key(self) -> int:
-        """Key for `konv.random`: its own for each seed, place in the model, call and step."""
-        return random.derive(self.seed, random.LAYER, *self.path, self.step)
+        """Key for `konv._random`: its own for each seed, place in the model, call and step."""
+        return _random.derive(self.seed, _random.LAYER, *self.path, self.step)

@@ -11,9 +11,9 @@ from konv._arguments import Shape, shape_of
 from konv.layers.base import automatic_name, checked_dtype, checked_name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tensor:
-    """An array that has no values yet.
+    """An array that has no values yet; two of them are never equal.
 
     Attributes
     ----------

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from konv import ops
-from konv._arguments import Shape, channels_last
+from konv._arguments import IntOrPair, PaddingArgument, Shape, channels_last
 from konv.backend import Array
 from konv.layers.base import Layer
 from konv.layers.context import Context
 from konv.layers.window import output_shape, padding_argument, positive_pair
-from konv.ops.arguments import IntOrPair, PaddingArgument
 
 
 class _Pooling2D(Layer):

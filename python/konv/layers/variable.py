@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from konv._arguments import require_memory
+from konv._arguments import require_memory, shown
 from konv.backend import Array
 from konv.initializers import Initializer
-from konv.ops.arguments import shown
 
 
 class Variable:
@@ -56,7 +55,7 @@ class Variable:
     def value(self) -> Array:
         """The array itself, not a copy: who changes it changes the weight."""
         if self._value is None:
-            require_memory(f"weight '{self.name}' of shape {self.shape}", self.shape, self.dtype)
+            require_memory(f"weight '{self.name}'", self.shape, self.dtype)
             self._value = self._initializer(self.shape, self._key).astype(self.dtype, copy=False)
         return self._value
 

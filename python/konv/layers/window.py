@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from konv._arguments import Shape, at_least
-from konv.ops.arguments import PaddingArgument, pads, pair
+from konv._arguments import PaddingArgument, Shape, at_least, pads, pair
 
 
 def positive_pair(where: str, name: str, value: Any) -> tuple[int, int]:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from konv._arguments import Shape
-from konv.ops.arguments import shown
 
 NDArray = np.ndarray[Any, Any]
 
@@ -31,15 +30,13 @@ class Examples:
     y: NDArray
 
     @classmethod
-    def checked(cls, where: str, x: Any, y: Any, input_shape: Shape) -> Examples:
-        """Take two arrays; `input_shape` is what the model expects."""
-        inputs = checked_inputs(where, x, input_shape)
-        labels = _array(where, "y", y)
-        if len(inputs) != len(labels) or len(inputs) == 0:
+    def checked(cls, where: str, x: NDArray, y: NDArray) -> Examples:
+        """Take two arrays that have a batch axis."""
+        if len(x) != len(y) or len(x) == 0:
             raise ValueError(
-                f"{where}: x and y must be equally long, 1 at least, received {len(inputs)} and {len(labels)}"
+                f"{where}: x and y must be equally long, 1 at least, received {len(x)} and {len(y)}"
             )
-        return cls(inputs, labels)
+        return cls(x, y)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -64,24 +61,12 @@ class Examples:
         return Examples(self.x[:start], self.y[:start]), Examples(self.x[start:], self.y[start:])
 
 
-def checked_inputs(where: str, x: Any, input_shape: Shape) -> NDArray:
-    """Take an array of inputs, maybe none, for a model of `input_shape`."""
-    inputs = _array(where, "x", x)
-    fits = inputs.ndim == len(input_shape) and all(
-        wanted in (None, size) for wanted, size in zip(input_shape[1:], inputs.shape[1:], strict=True)
+def check_inputs(where: str, x: NDArray, input_shape: Shape) -> None:
+    """Raise unless an array of inputs, maybe none, is of a model's `input_shape`."""
+    fits = x.ndim == len(input_shape) and all(
+        wanted in (None, size) for wanted, size in zip(input_shape[1:], x.shape[1:], strict=True)
     )
     if not fits:
         raise ValueError(
-            f"{where}: x must have shape {input_shape}, as the model expects, received {inputs.shape}"
+            f"{where}: x must have shape {input_shape}, as the model expects, received {x.shape}"
         )
-    return inputs
-
-
-def _array(where: str, name: str, value: Any) -> NDArray:
-    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{where}: {name} must be a NumPy array, received {shown(value)}")
-    if value.dtype.kind not in "fiub":
-        raise TypeError(f"{where}: {name} must hold real numbers, received dtype {value.dtype}")
-    if value.ndim == 0:
-        raise ValueError(f"{where}: {name} must have a batch axis, received shape ()")
-    return value

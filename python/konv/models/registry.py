@@ -5,20 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from konv import layers
+from konv._arguments import shown
 from konv.layers.base import Layer
-from konv.ops.arguments import shown
 
 _LAYERS: dict[str, type[Layer]] = {
-    cls.__name__: cls
-    for cls in (
-        layers.AveragePooling2D,
-        layers.Conv2D,
-        layers.Dense,
-        layers.Flatten,
-        layers.MaxPooling2D,
-        layers.ReLU,
-        layers.Softmax,
-    )
+    name: cls
+    for name in layers.__all__
+    if isinstance(cls := getattr(layers, name), type) and issubclass(cls, Layer) and cls is not Layer
 }
 
 

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from konv import losses, metrics, optimizers
-from konv._arguments import class_and_config
+from konv._arguments import class_and_config, path_of, shown
 from konv.layers.base import Layer
 from konv.layers.variable import Variable
 from konv.models.registry import layer_from_config
-from konv.ops.arguments import shown
 
 if TYPE_CHECKING:
-    from konv.models.model import Model
+    from konv.models.training import TrainableModel
 
 FORMAT_VERSION = 1
 
@@ -38,35 +37,36 @@ _ITERATIONS = ("optimizer/iterations", np.dtype(np.int64))
 _DTYPE_NAMES = {"float32": "F32", "float64": "F64", "int64": "I64", "uint64": "U64"}
 
 
-def save_model(model: Model, filepath: Path) -> None:
-    """Save a model, see `Model.save`."""
+def save_model(model: TrainableModel, filepath: Path) -> None:
+    """Save a model, see `TrainableModel.save`."""
+    path = path_of("save", filepath)
     if not model.built:
         raise ValueError(f"save: {model.label} must have been built, received one without input shape")
     seed, step = model.random_state
     variables = model.named_variables()
-    tensors = {f"weights/{path}": variable.value for path, variable in variables}
+    tensors = {f"weights/{name}": variable.value for name, variable in variables}
     tensors |= {_SEED[0]: np.array(seed, _SEED[1]), _STEP[0]: np.array(step, _STEP[1])}
     header: dict[str, Any] = {"format_version": FORMAT_VERSION, "model": class_and_config(model)}
     if model.compiled:
         optimizer = model.optimizer
-        slotted = [(path, variable) for path, variable in variables if optimizer.has_slots(variable)]
+        slotted = [(name, variable) for name, variable in variables if optimizer.has_slots(variable)]
         header |= {
             "optimizer": class_and_config(optimizer),
             "loss": class_and_config(model.loss),
             "metrics": [each if isinstance(each, str) else class_and_config(each) for each in model.metrics],
-            "slots": [path for path, _ in slotted],
+            "slots": [name for name, _ in slotted],
         }
         tensors[_ITERATIONS[0]] = np.array(optimizer.iterations, _ITERATIONS[1])
-        for path, variable in slotted:
+        for name, variable in slotted:
             for slot, array in zip(optimizer.slot_names, optimizer.slots(variable), strict=True):
-                tensors[f"optimizer/{slot}/{path}"] = array
-    _write_whole(filepath, tensors, {"konv": json.dumps(header)})
+                tensors[f"optimizer/{slot}/{name}"] = array
+    _write_whole(path, tensors, {"konv": json.dumps(header)})
 
 
 def load_model(
     filepath: str | os.PathLike[str], custom_objects: dict[str, type[Layer]] | None = None
-) -> Model:
-    """Load what `Model.save` wrote; training goes on to the same bits as if it had never stopped.
+) -> TrainableModel:
+    """Load what `TrainableModel.save` wrote; training goes on to the same bits as if it had never stopped.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def load_model(
         raise TypeError(
             f"load_model: custom_objects must be a dict of classes, received {shown(custom_objects)}"
         )
-    path = os.fsdecode(filepath)
+    path = path_of("load_model", filepath)
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError(f"load_model: {path} must be a file, received something else (a folder, a device)")
     with open(path, "rb"):
@@ -112,15 +112,15 @@ class _Reader:
         self._file = file
         self._unread = set(file.keys())
 
-    def model(self, custom_objects: dict[str, type[Layer]] | None) -> Model:
-        from konv.models.model import Model
+    def model(self, custom_objects: dict[str, type[Layer]] | None) -> TrainableModel:
+        from konv.models.training import TrainableModel
 
         header = self._header()
         try:
             model = layer_from_config(header["model"], custom_objects)
         except MemoryError as error:  # nothing was allocated yet: the sizes make no sense
             raise ValueError(str(error)) from None
-        if not isinstance(model, Model) or not model.built:
+        if not isinstance(model, TrainableModel) or not model.built:
             raise ValueError(f"its model must be a built model, received {shown(header['model'])}")
         variables = dict(model.named_variables())
         for path, variable in variables.items():
@@ -200,16 +200,20 @@ def _refuse_constant(constant: str) -> None:
     raise ValueError(f"its numbers must be finite, received {constant}")
 
 
-def _write_whole(filepath: Path, tensors: dict[str, NDArray], metadata: dict[str, str]) -> None:
+def _write_whole(filepath: str, tensors: dict[str, NDArray], metadata: dict[str, str]) -> None:
     """Write a file under a temporary name, sync it, and rename it: a reader sees the old file or the new
-    one."""
+    one.
+
+    The temporary name is always the same, so that saves that were killed leave one such file, not many, and
+    the next save takes it over. It also means that only one save at a time may go to one path.
+    """
     from safetensors.numpy import save
 
-    target = os.path.realpath(os.fsdecode(filepath))
+    target = os.path.realpath(filepath)
     folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
+    temporary = os.path.join(folder, f".{name}.tmp")
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "wb") as file:
             file.write(save(tensors, metadata))
             file.flush()
             os.fsync(file.fileno())

@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from konv._arguments import Shape, class_and_config, shape_of
+from konv._arguments import Shape, class_and_config, flag, shape_of, shown
 from konv.backend import Array
 from konv.layers.base import Layer
 from konv.layers.context import Context
 from konv.layers.input import Tensor
 from konv.layers.variable import Variable
-from konv.models.model import Model
 from konv.models.registry import layer_from_config
-from konv.ops.arguments import flag, shown
+from konv.models.training import TrainableModel
 
 
-class Sequential(Model):
+class Sequential(TrainableModel):
     """Layers one after another.
 
     It is built layer by layer as soon as the input's shape is known: from an `Input` in first place, or

@@ -1,4 +1,4 @@
-"""The table that `Model.summary` prints."""
+"""The table that `TrainableModel.summary` prints."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from konv._arguments import Shape
 
 if TYPE_CHECKING:
-    from konv.models.model import Model
+    from konv.models.training import TrainableModel
 
 _HEADINGS = ("Layer", "Output shape", "Parameters", "Multiply-adds")
 
 
-def summary_lines(model: Model) -> list[str]:
+def summary_lines(model: TrainableModel) -> list[str]:
     """Return the lines of a model's summary: a table of its layers, then totals.
 
     Raises

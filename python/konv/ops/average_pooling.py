@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from konv._arguments import IntOrPair, PaddingArgument, flag
 from konv.backend import Array
-from konv.ops.arguments import IntOrPair, PaddingArgument, arrays, flag, shape4
+from konv.ops.arguments import arrays, shape4
 from konv.ops.pooling import window
 
 

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from konv._arguments import IntOrPair, PaddingArgument, integer, pads, pair, text
 from konv.backend import NUMPY, Array
-from konv.ops.arguments import (
-    ALL_GRADIENTS,
-    IntOrPair,
-    PaddingArgument,
-    algorithm_name,
-    arrays,
-    integer,
-    is_relu,
-    needed,
-    pads,
-    pair,
-    shape4,
-)
+from konv.ops.arguments import ALL_GRADIENTS, arrays, is_relu, needed, shape4
 
 
 def conv2d(
@@ -99,7 +88,7 @@ def conv2d(
         pair("conv2d", "dilation_rate", dilation_rate),
         integer("conv2d", "groups", groups),
         is_relu("conv2d", activation),
-        algorithm_name("conv2d", algorithm),
+        text("conv2d", "algorithm", algorithm),
     )
 
 
@@ -167,7 +156,7 @@ def conv2d_backward(
         pair(op, "dilation_rate", dilation_rate),
         integer(op, "groups", groups),
         needed(op, needs),
-        algorithm_name(op, algorithm),
+        text(op, "algorithm", algorithm),
     )
     return grad_x, grad_kernel, grad_bias
 

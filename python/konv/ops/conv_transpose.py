@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from konv._arguments import IntOrPair, PaddingArgument, integer, optional_pair, pads, pair, text
 from konv.backend import NUMPY, Array
-from konv.ops.arguments import (
-    ALL_GRADIENTS,
-    IntOrPair,
-    PaddingArgument,
-    algorithm_name,
-    arrays,
-    integer,
-    needed,
-    optional_pair,
-    pads,
-    pair,
-    shape4,
-)
+from konv.ops.arguments import ALL_GRADIENTS, arrays, needed, shape4
 
 
 def conv2d_transpose(
@@ -103,7 +92,7 @@ def conv2d_transpose(
         optional_pair(op, "output_padding", output_padding),
         pair(op, "dilation_rate", dilation_rate),
         integer(op, "groups", groups),
-        algorithm_name(op, algorithm),
+        text(op, "algorithm", algorithm),
     )
 
 

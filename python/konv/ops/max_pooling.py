@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from konv._arguments import IntOrPair, PaddingArgument
 from konv.backend import Array
-from konv.ops.arguments import IntOrPair, PaddingArgument, argmax_array, arrays, shape4
+from konv.ops.arguments import argmax_array, arrays, shape4
 from konv.ops.pooling import window
 
 
@@ -154,5 +155,5 @@ def max_pool2d_backward(
     op = "max_pool2d_backward"
     backend, (grad,) = arrays(op, {"grad": grad})
     where = window(op, pool_size, strides, padding, dilation_rate, ceil_mode)
-    argmax = argmax_array(op, argmax, backend, pool_size=where[0])
+    argmax = argmax_array(op, argmax, backend)
     return backend.kernels.max_pool2d_backward(grad, argmax, shape4(op, "input_shape", input_shape), *where)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from konv._arguments import flag, real
 from konv.backend import Array
-from konv.ops.arguments import arrays, epsilon_value, flag, is_relu
+from konv.ops.arguments import arrays, is_relu
 
 
 def batch_norm(
@@ -64,7 +65,7 @@ def batch_norm(
         optional=("gamma", "beta"),
     )
     return backend.kernels.batch_norm(
-        x, gamma, beta, mean, variance, epsilon_value(op, epsilon), is_relu(op, activation)
+        x, gamma, beta, mean, variance, real(op, "epsilon", epsilon, 0.0), is_relu(op, activation)
     )
 
 
@@ -115,7 +116,7 @@ def batch_norm_train(
     op = "batch_norm_train"
     backend, (x, gamma, beta) = arrays(op, {"x": x, "gamma": gamma, "beta": beta}, optional=("gamma", "beta"))
     y, mean, variance = backend.kernels.batch_norm_train(
-        x, gamma, beta, epsilon_value(op, epsilon), is_relu(op, activation)
+        x, gamma, beta, real(op, "epsilon", epsilon, 0.0), is_relu(op, activation)
     )
     return y, mean, variance
 
@@ -184,20 +185,15 @@ def batch_norm_backward(
         {"grad": grad, "x": x, "gamma": gamma, "mean": mean, "variance": variance, "y": y},
         optional=("gamma", "y"),
     )
-    relu = is_relu(op, activation)
-    if relu and y is None:
-        raise ValueError(
-            f'{op}: y must be the result of the forward pass with activation="relu", received None'
-        )
     grad_x, grad_gamma, grad_beta = backend.kernels.batch_norm_backward(
         grad,
         x,
         gamma,
         mean,
         variance,
-        epsilon_value(op, epsilon),
+        real(op, "epsilon", epsilon, 0.0),
         flag(op, "training", training),
-        relu,
+        is_relu(op, activation),
         y,
     )
     return grad_x, grad_gamma, grad_beta

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from konv._arguments import IntOrPair, PaddingArgument, Pads, flag, pads, pair
 from konv.backend import NUMPY
-from konv.ops.arguments import IntOrPair, PaddingArgument, Pads, flag, pads, pair, shape4
+from konv.ops.arguments import shape4
 
 
 def window(

@@ -12,24 +12,25 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from konv import _random, losses, optimizers
 from konv import callbacks as cb
-from konv import losses, optimizers, random
-from konv._arguments import Shape, at_least, real
+from konv._arguments import Shape, at_least, flag, integer, real, shown
 from konv.activations import softmax
+from konv.backend import Array, route
 from konv.layers.base import Layer
 from konv.layers.context import Context
 from konv.metrics import Metric, check_names, template
 from konv.models import saving
-from konv.models.examples import Examples, checked_inputs
+from konv.models.examples import Examples, check_inputs
 from konv.models.scores import Scores
 from konv.models.summary import summary_lines
-from konv.ops.arguments import flag, integer, shown
+from konv.ops.arguments import numbers
 
 NDArray = np.ndarray[Any, Any]
 Verbose = Literal["auto"] | int
 
 
-class Model(Layer):
+class TrainableModel(Layer):
     """Base of models. A subclass defines what a layer does, and `layers`."""
 
     _noun = "model"
@@ -103,7 +104,7 @@ class Model(Layer):
         self.loss = losses.get(loss, "compile", "loss")
         self.metrics = templates
         self.compiled = True
-        self.reset_random_state(random.new_seed(), 0)
+        self.reset_random_state(_random.new_seed(), 0)
         if self.ends_in_softmax and getattr(self.loss, "from_logits", False):
             warnings.warn(
                 "compile: loss has from_logits=True but the model ends in softmax; its logits are taken",
@@ -180,28 +181,29 @@ class Model(Layer):
         tell = cb.CallbackList(watchers, self, params)
         self.stop_training = False
         tell("on_train_begin")
+        logs: cb.Logs | None = None
         for epoch in range(initial_epoch, epochs):
             tell("on_epoch_begin", epoch)
             scores = Scores(self.metrics)
-            key = random.derive(self._seed, random.SHUFFLE, self.step)
-            order = random.permutation(key, len(examples)) if shuffle else None
+            key = _random.derive(self._seed, _random.SHUFFLE, self.step)
+            order = _random.permutation(key, len(examples)) if shuffle else None
             for number, batch in enumerate(examples.batches(batch_size, order)):
                 tell("on_train_batch_begin", number)
                 self._train_step(*batch, scores)
-                tell("on_train_batch_end", number, scores.logs())
+                tell("on_train_batch_end", number, logs=scores.logs())
             logs = scores.logs()
             if validation is not None:
                 logs |= {f"val_{name}": value for name, value in self._test(validation, batch_size).items()}
-            tell("on_epoch_end", epoch, logs)
+            tell("on_epoch_end", epoch, logs=logs)
             if self.stop_training:
                 break
-        tell("on_train_end")
+        tell("on_train_end", logs=logs)
         return history
 
     def _train_step(self, x: NDArray, y: NDArray, scores: Scores) -> None:
         loss, logits = self._loss_and_logits()
         with np.errstate(all="ignore"):  # what diverges shows in the loss
-            outputs, saved = self.forward(self._cast(x), self._context(training=True, logits=logits))
+            outputs, saved = self._forward(x, training=True, logits=logits)
             values, gradient = loss.per_sample(y, outputs)
             _, gradients = self.backward(gradient() / values.size, saved, needs_input=False)
             self.optimizer.apply(gradients, self.trainable_variables)
@@ -211,7 +213,7 @@ class Model(Layer):
     def _test_step(self, x: NDArray, y: NDArray, scores: Scores) -> None:
         loss, logits = self._loss_and_logits()
         with np.errstate(all="ignore"):
-            outputs, _ = self.forward(self._cast(x), self._context(for_backward=False, logits=logits))
+            outputs, _ = self._forward(x, for_backward=False, logits=logits)
             values, _ = loss.per_sample(y, outputs)
         scores.add(losses.mean(values), y, softmax(outputs) if logits else outputs)
 
@@ -282,14 +284,17 @@ class Model(Layer):
         """
         where = "predict"
         batch_size = at_least(1, where, "batch_size", batch_size)
-        self._build_for(x)
-        inputs = checked_inputs(where, x, self.input_shape)
+        inputs = self._inputs(where, x)
         outputs = []
         with cb.sample_bar(where, verbose, len(inputs)) as advance:
             for start in range(0, max(len(inputs), 1), batch_size):
                 outputs.append(self.predict_on_batch(inputs[start : start + batch_size]))
                 advance(len(outputs[-1]))
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        if len(outputs) == 1:
+            return outputs[0]
+        backend, _ = route(outputs[0], where)
+        whole: NDArray = backend.array_module.concatenate(outputs)
+        return whole
 
     def train_on_batch(
         self, x: NDArray, y: NDArray, return_dict: bool = False
@@ -309,10 +314,9 @@ class Model(Layer):
 
     def predict_on_batch(self, x: NDArray) -> NDArray:
         """Return the outputs for one batch of inputs."""
-        self._build_for(x)
-        inputs = checked_inputs("predict_on_batch", x, self.input_shape)
+        inputs = self._inputs("predict_on_batch", x)
         with np.errstate(all="ignore"):
-            outputs: NDArray = self.forward(self._cast(inputs), self._context(for_backward=False))[0]
+            outputs: NDArray = self._forward(inputs, for_backward=False)[0]
         return outputs
 
     # Files.
@@ -329,18 +333,25 @@ class Model(Layer):
     def _context(self, **fields: Any) -> Context:
         return Context(seed=self._seed, step=self.step, **fields)
 
-    def _cast(self, x: NDArray) -> NDArray:
-        return np.ascontiguousarray(x, self.dtype)
+    def _forward(self, x: Array, **fields: Any) -> tuple[Array, Any]:
+        """Cast a batch and run it forward, on the backend that it lies on."""
+        backend, x = route(x, f"{self.label}: inputs")
+        x = x.astype(self.dtype, order="C", copy=False)
+        return self.forward(x, self._context(backend=backend, **fields))
 
-    def _build_for(self, x: Any) -> None:
-        if not self.built and isinstance(x, np.ndarray) and x.ndim:
-            self.build((None, *x.shape[1:]))
+    def _inputs(self, where: str, x: Any) -> Array:
+        """Take an array of inputs, maybe none, and build the model for them if it isn't built yet."""
+        _, (inputs,) = numbers(where, {"x": x})
+        if not self.built:
+            self.build((None, *inputs.shape[1:]))
+        check_inputs(where, inputs, self.input_shape)
+        return inputs
 
     def _examples(self, where: str, x: Any, y: Any) -> Examples:
         if not self.compiled:
             raise ValueError(f"{where}: {self.label} must be compiled first, call compile(optimizer, loss)")
-        self._build_for(x)
-        return Examples.checked(where, x, y, self.input_shape)
+        _, (x, y) = numbers(where, {"x": x, "y": y})
+        return Examples.checked(where, self._inputs(where, x), y)
 
     def _loss_and_logits(self) -> tuple[losses.Loss, bool]:
         """The loss as it is computed, and whether from the logits."""
