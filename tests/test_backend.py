@@ -11,7 +11,8 @@ import pytest
 
 from arrays import LAYOUTS, DLPackOnly
 from calls import CALLS, FLOAT_ARRAYS, call
-from konv import _core, backend, ops
+from konv import Sequential, _core, backend, ops
+from konv.layers import Dense
 
 GRID = np.arange(-12, 12, dtype=np.float32).reshape(4, 6)
 
@@ -136,6 +137,10 @@ def test_arrays_of_two_backends_are_a_type_error(toy: backend.Backend) -> None:
         TypeError, match=r"all arrays must be of one kind, received argmax of Toy and grad of NumPy$"
     ):
         call("max_pool2d_backward", argmax=CALLS["max_pool2d_backward"]["argmax"].view(Toy))
+    model = Sequential([Dense(2, input_shape=(6,))])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(TypeError, match=r"^fit: all arrays must be of one kind, received y of Toy and x of"):
+        model.fit(GRID, np.zeros(4).view(Toy))
 
 
 def test_the_kernels_refuse_what_they_would_misread() -> None:

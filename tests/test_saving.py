@@ -152,7 +152,7 @@ def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):
     assert os.listdir(saved.parent) == [saved.name]
 
 
-def test_what_a_killed_save_left_is_taken_over(saved):
+def test_what_a_killed_save_left_is_replaced(saved):
     before = saved.stat().st_size
     left = saved.parent / f".{saved.name}.tmp"
     left.write_bytes(bytes(2 * before))

@@ -98,7 +98,7 @@ WRONG_SHAPES: dict[str, dict[str, list[tuple[int, ...]]]] = {
 def test_a_shape_that_does_not_fit_is_a_value_error(op: str, argument: str, shape: tuple[int, ...]) -> None:
     dtype = np.uint8 if argument == "argmax" else np.float32
     value = shape if argument in SHAPES else np.zeros(shape, dtype)
-    with pytest.raises(ValueError, match=f"^{op.removesuffix('_with_argmax')}"):
+    with pytest.raises(ValueError, match=f"^{op}"):
         call(op, **{argument: value})
 
 
@@ -158,7 +158,7 @@ def test_an_enormous_int_gives_an_error_or_an_answer(op: str, argument: str, siz
         error = error_of(op, **{argument: value}, **wide)
         if error is not None:
             assert isinstance(error, (ValueError, MemoryError))
-            assert str(error).startswith(op.removesuffix("_with_argmax")), error
+            assert str(error).startswith(op), error
 
 
 @pytest.mark.parametrize("groups", [3, 5, 2**31, 2**62])
@@ -207,7 +207,7 @@ ENORMOUS_RESULTS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("op", "changes"), ENORMOUS_RESULTS)
 def test_a_result_beyond_memory_is_a_memory_error_at_once(op: str, changes: dict[str, Any]) -> None:
-    with pytest.raises(MemoryError, match=f"^{op.removesuffix('_with_argmax')}"):
+    with pytest.raises(MemoryError, match=f"^{op}"):
         call(op, **changes)
     call(op)  # and the next call works
 

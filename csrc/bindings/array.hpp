@@ -3,6 +3,9 @@
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <unistd.h>
+
+#include <cxxabi.h>
 
 #include <memory>
 #include <optional>
@@ -56,6 +59,7 @@ auto with_dtype(const char* op, const char* name, const py::array& array, const 
 // An array that owns `buffer` and gives it back to the pool when it is dropped.
 template <class T, class Container>
 py::array to_array(cpu::Buffer buffer, const Container& dims) {
+  buffer.settle();
   auto owner = std::make_unique<cpu::Buffer>(std::move(buffer));
   T* data = owner->template as<T>();
   py::capsule capsule(owner.get(), [](void* p) { delete static_cast<cpu::Buffer*>(p); });
@@ -63,11 +67,33 @@ py::array to_array(cpu::Buffer buffer, const Container& dims) {
   return py::array_t<T>(to_dims(dims), data, capsule);
 }
 
+// While the interpreter ends, CPython (before 3.14) ends a daemon thread that wants the GIL back by unwinding
+// its stack, through C++ destructors that would drop references without the GIL. Such a thread rests here
+// instead.
+inline void take_gil_back(PyThreadState* state) {
+#ifdef __GLIBCXX__
+  try {
+    PyEval_RestoreThread(state);
+  } catch (abi::__forced_unwind&) {
+    for (;;) pause();
+  }
+#else
+  PyEval_RestoreThread(state);
+#endif
+}
+
 // Runs a driver without the GIL.
 template <class Body>
 auto without_gil(const Body& body) {
-  py::gil_scoped_release release;
-  return body();
+  PyThreadState* state = PyEval_SaveThread();
+  try {
+    auto result = body();
+    take_gil_back(state);
+    return result;
+  } catch (...) {
+    take_gil_back(state);
+    throw;
+  }
 }
 
 }  // namespace konv::bindings

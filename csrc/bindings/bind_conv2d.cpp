@@ -1,7 +1,9 @@
 // Convolutions, transposed convolutions and dense; argument spellings: python/konv/_core.pyi.
 #include "bindings/arguments.hpp"
 #include "bindings/array.hpp"
+#include "core/arithmetic.hpp"
 #include "cpu/conv2d.hpp"
+#include "cpu/memory_limit.hpp"
 #include "cpu/rows.hpp"
 
 namespace konv::bindings {
@@ -35,6 +37,10 @@ Gradients gradients(const char* op, const Conv2dShape& shape, bool transposed, c
                     cpu::AlgorithmChoice choice) {
   const T *gs = data_of<T>(op, "grad", grad), *xs = data_of<T>(op, "x", x),
           *ks = data_of<T>(op, "kernel", kernel);
+  const auto bytes = [&](bool needed, const Dims& dims) {
+    return needed ? checked_bytes(op, "the result", dims, sizeof(T)) : 0;
+  };
+  cpu::require_memory(op, bytes(needs[0], dims_of(x)) + bytes(needs[1], dims_of(kernel)));
   Gradients result;
   if (needs[0]) {
     cpu::Buffer buffer = without_gil([&] {

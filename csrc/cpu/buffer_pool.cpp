@@ -66,7 +66,9 @@ Buffer BufferPool::allocate(size_t bytes) {
     bytes_cached_ -= capacity;
   }
   bytes_in_use_ += capacity;
+  if (!data) untouched_ += capacity;
   lock.unlock();
+  const size_t untouched = data ? 0 : capacity;
   if (!data) {
     try {
       data = system_allocate(capacity);
@@ -77,6 +79,7 @@ Buffer BufferPool::allocate(size_t bytes) {
       } catch (const std::bad_alloc&) {
         lock.lock();
         bytes_in_use_ -= capacity;
+        untouched_ -= capacity;
         throw;
       }
     }
@@ -86,7 +89,7 @@ Buffer BufferPool::allocate(size_t bytes) {
     std::memset(data, 0xFF, bytes);
     std::memset(static_cast<unsigned char*>(data) + bytes, kGuardByte, capacity - bytes);
   }
-  return Buffer(data, capacity, guarded ? bytes : capacity);
+  return Buffer(data, capacity, guarded ? bytes : capacity, untouched);
 }
 
 void BufferPool::release(void* data, size_t capacity, size_t guard) noexcept {
@@ -128,7 +131,21 @@ void BufferPool::set_poison(bool poison) {
   poison_ = poison;
 }
 
+size_t BufferPool::untouched() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return untouched_;
+}
+
+void Buffer::settle() {
+  if (untouched_ == 0) return;
+  BufferPool& pool = BufferPool::instance();
+  std::lock_guard<std::mutex> lock(pool.mutex_);
+  pool.untouched_ -= untouched_;
+  untouched_ = 0;
+}
+
 Buffer::~Buffer() {
+  settle();
   if (data_) BufferPool::instance().release(data_, capacity_, guard_);
 }
 

@@ -29,6 +29,9 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer();
 
+  // The memory has been written to, so the system counts it: called when a result is handed out.
+  void settle();
+
   void* data() const { return data_; }
   template <class T>
   T* as() const {
@@ -37,16 +40,19 @@ class Buffer {
 
  private:
   friend class BufferPool;
-  Buffer(void* data, size_t capacity, size_t guard) : data_(data), capacity_(capacity), guard_(guard) {}
+  Buffer(void* data, size_t capacity, size_t guard, size_t untouched)
+      : data_(data), capacity_(capacity), guard_(guard), untouched_(untouched) {}
   void swap(Buffer& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(capacity_, other.capacity_);
     std::swap(guard_, other.guard_);
+    std::swap(untouched_, other.untouched_);
   }
 
   void* data_ = nullptr;
   size_t capacity_ = 0;
-  size_t guard_ = 0;  // where the guard band begins; the capacity if there is none
+  size_t guard_ = 0;      // where the guard band begins; the capacity if there is none
+  size_t untouched_ = 0;  // bytes new from the system, which counts them only once they are written to
 };
 
 struct PoolStatistics {
@@ -60,6 +66,9 @@ class BufferPool {
   // At least `bytes` bytes. Throws std::bad_alloc where the system has none.
   Buffer allocate(size_t bytes);
   void clear();
+
+  // Bytes handed out to calls that still run and, as far as one can know, haven't written to them yet.
+  size_t untouched();
   PoolStatistics statistics();
 
   // For tests: buffers start filled with NaN (all bits one) and end in a guard band that is checked when
@@ -73,7 +82,7 @@ class BufferPool {
 
   std::mutex mutex_;
   std::map<size_t, std::vector<void*>> free_;  // by capacity
-  size_t bytes_in_use_ = 0, bytes_cached_ = 0, cap_, guard_violations_ = 0;
+  size_t bytes_in_use_ = 0, bytes_cached_ = 0, untouched_ = 0, cap_, guard_violations_ = 0;
   bool poison_ = false;
 };
 

@@ -54,6 +54,18 @@ TapAxis input_gradient_taps(const WindowAxis& axis, int64_t phase) {
   return without_dead_taps(taps);
 }
 
+std::vector<int64_t> live_phases(const WindowAxis& axis) {
+  const int64_t period = axis.stride / std::gcd(axis.stride, axis.dilation);
+  std::vector<int64_t> phases;
+  for (int64_t tap = 0; tap < std::min(axis.window, period); ++tap) {
+    const int64_t rest = (tap * axis.dilation - axis.before) % axis.stride;
+    const int64_t phase = rest < 0 ? rest + axis.stride : rest;
+    if (phase < axis.size) phases.push_back(phase);
+  }
+  std::sort(phases.begin(), phases.end());
+  return phases;
+}
+
 int64_t SlabAxis::input_position(const TapAxis& axis, int64_t first, int64_t i) const {
   const bool dense = out_pitch == axis.stride && tap_pitch == axis.step;
   const int64_t offset = dense ? i : i / axis.taps * axis.stride + i % axis.taps * axis.step;

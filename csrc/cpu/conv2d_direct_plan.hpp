@@ -31,6 +31,9 @@ TapAxis forward_taps(const WindowAxis& axis);
 // size).
 TapAxis input_gradient_taps(const WindowAxis& axis, int64_t phase);
 
+// The phases that some tap reaches, rising: at most as many as taps, however large the stride.
+std::vector<int64_t> live_phases(const WindowAxis& axis);
+
 // How a slab holds what `block` neighbouring outputs read along one axis: as the input lies ("dense"), or tap
 // after tap for each output ("compact"), whichever is smaller.
 struct SlabAxis {

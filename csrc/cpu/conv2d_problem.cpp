@@ -34,7 +34,7 @@ std::vector<ConvProblem> input_gradient_problems(const Conv2dShape& s) {
   std::swap(p.kernel_filter, p.kernel_channel);
   const auto phases = [](const WindowAxis& axis) {
     std::vector<TapAxis> live;
-    for (int64_t phase = 0; phase < std::min(axis.stride, axis.size); ++phase) {
+    for (int64_t phase : live_phases(axis)) {
       const TapAxis taps = input_gradient_taps(axis, phase);
       if (taps.taps > 0) live.push_back(taps);
     }

@@ -52,20 +52,21 @@ Buffer run_forward(const char* op, const Conv2dShape& shape, const T* x, const T
 template <class Run, class T>
 Buffer run_input_gradient(const char* op, const Conv2dShape& shape, const T* grad, const T* kernel,
                           const T* bias) {
-  std::vector<Run> runs;
-  int64_t scratch_bytes = 0;
-  for (const ConvProblem& problem : input_gradient_problems(shape)) {
-    runs.emplace_back(problem);
-    scratch_bytes = std::max(scratch_bytes, runs.back().scratch_bytes());
-  }
   const int64_t bytes = checked_bytes(op, "the result", shape.x_dims(), sizeof(T));
+  if (bytes == 0) return allocate(op, 0);
+  // One run at a time: a stride may make as many as the kernel has taps.
+  const std::vector<ConvProblem> problems = input_gradient_problems(shape);
+  int64_t scratch_bytes = 0;
+  for (const ConvProblem& problem : problems)
+    scratch_bytes = std::max(scratch_bytes, Run(problem).scratch_bytes());
   auto [result, scratch] = allocate(op, {bytes, scratch_bytes});
-  if (bytes == 0) return std::move(result);
   T* grad_x = result.template as<T>();
-  const int64_t phases = std::min(shape.h.stride, shape.h.size) * std::min(shape.w.stride, shape.w.size);
-  if (static_cast<int64_t>(runs.size()) < phases)
+  const double phases = static_cast<double>(std::min(shape.h.stride, shape.h.size)) *
+                        static_cast<double>(std::min(shape.w.stride, shape.w.size));
+  if (static_cast<double>(problems.size()) < phases)
     fill_rows(grad_x, shape.N * shape.h.size * shape.w.size, shape.C, bias);
-  for (const Run& run : runs) run.run(grad, kernel, bias, false, grad_x, scratch.data());
+  for (const ConvProblem& problem : problems)
+    Run(problem).run(grad, kernel, bias, false, grad_x, scratch.data());
   return std::move(result);
 }
 

@@ -1,5 +1,8 @@
-// Linux: /proc/meminfo and the cgroups; elsewhere no limit is known.
+// Linux: /proc/meminfo, the cgroups and the limit of the address space; elsewhere only the last is known.
 #include "cpu/memory_limit.hpp"
+
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -65,10 +68,22 @@ Limits read_limits() {
         read_key(group.folder + "memory.stat", v2 ? "inactive_file " : "total_inactive_file ");
     limits.restrict_to(limit, used - std::max<int64_t>(0, cache));
   }
+  rlimit address_space{};
+  if (getrlimit(RLIMIT_AS, &address_space) == 0 && address_space.rlim_cur != RLIM_INFINITY) {
+    const int64_t used_pages = read_number("/proc/self/statm");  // its first number is the address space
+    if (used_pages >= 0)
+      limits.restrict_to(static_cast<int64_t>(address_space.rlim_cur), used_pages * sysconf(_SC_PAGESIZE));
+  }
   return limits;
 }
 
 }  // namespace
+
+MemoryGrant::MemoryGrant(const char* op, int64_t bytes) {
+  static std::mutex mutex;
+  if (bytes > kAlwaysGranted) lock_ = std::unique_lock<std::mutex>(mutex);
+  require_memory(op, bytes);
+}
 
 int64_t available_memory() { return read_limits().available; }
 
@@ -76,10 +91,13 @@ int64_t total_memory() { return read_limits().total; }
 
 void require_memory(const char* op, int64_t bytes) {
   if (bytes <= kAlwaysGranted) return;
-  int64_t available = available_memory();
+  const auto left = [] {
+    return available_memory() - static_cast<int64_t>(BufferPool::instance().untouched());
+  };
+  int64_t available = left();
   if (bytes <= available) return;
   BufferPool::instance().clear();  // cached buffers count as used
-  available = available_memory();
+  available = std::max<int64_t>(0, left());
   if (bytes > available)
     throw OutOfMemory(concatenate(op, ": result and scratch need ", bytes, " bytes, but only ", available,
                                   " bytes of memory are available"));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 
 namespace konv::cpu {
 
@@ -15,5 +16,15 @@ int64_t total_memory();
 // Throws OutOfMemory, naming the op, if `bytes` (result and scratch together) can't be had.
 // Small requests aren't looked up: reading the limits costs more than they do.
 void require_memory(const char* op, int64_t bytes);
+
+// The same, and as long as the grant lives no other large request is looked at: until the buffers of this one
+// are taken, and so counted, a second could be promised the same memory.
+class MemoryGrant {
+ public:
+  MemoryGrant(const char* op, int64_t bytes);
+
+ private:
+  std::unique_lock<std::mutex> lock_;
+};
 
 }  // namespace konv::cpu

@@ -15,16 +15,21 @@ template <size_t Count>
 std::array<Buffer, Count> allocate(const char* op, const int64_t (&bytes)[Count]) {
   int64_t total = 0;
   for (int64_t size : bytes) total = checked_add(op, "result and scratch", total, size);
-  require_memory(op, total);
+  const MemoryGrant grant(op, total);
   std::array<Buffer, Count> buffers;
-  for (size_t i = 0; i < Count; ++i)
-    buffers[i] = BufferPool::instance().allocate(static_cast<size_t>(bytes[i]));
+  try {
+    for (size_t i = 0; i < Count; ++i)
+      buffers[i] = BufferPool::instance().allocate(static_cast<size_t>(bytes[i]));
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory(
+        concatenate(op, ": result and scratch need ", total, " bytes, which the system refuses"));
+  }
   return buffers;
 }
 
 inline Buffer allocate(const char* op, int64_t bytes) {
-  require_memory(op, bytes);
-  return BufferPool::instance().allocate(static_cast<size_t>(bytes));
+  const int64_t sizes[] = {bytes};
+  return std::move(allocate(op, sizes)[0]);
 }
 
 }  // namespace konv::cpu

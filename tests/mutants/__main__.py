@@ -3,7 +3,7 @@
 Works on a copy of the sources in a temporary folder: builds it, checks that its tests pass, then for each
 mutant replaces one piece of text, builds, and runs the tests that must notice. Prints a line per mutant; the
 exit status is 1 if one survived. The files beside this one list the mutants. Runs outside CI, for it takes
-about an hour on 2 cores.
+about half an hour on 2 cores.
 
 Needs what `pip install '.[test]'` installs, and cmake, ninja and pybind11.
 """

@@ -45,8 +45,14 @@ MUTANTS = {
         ),
         (
             "taps of a phase ignore the dilation",
-            "axis.stride / std::gcd(axis.stride, axis.dilation)",
-            "axis.stride",
+            "axis.stride / std::gcd(axis.stride, axis.dilation);\n  TapAxis",
+            "axis.stride;\n  TapAxis",
+            GRAD_X,
+        ),
+        (
+            "a phase is dropped",
+            "tap < std::min(axis.window, period)",
+            "tap < std::min(axis.window, period) - 1",
             GRAD_X,
         ),
         (
@@ -146,17 +152,11 @@ MUTANTS = {
             "",
             GRAD_X,
         ),
-        (
-            "the last phase is dropped",
-            "phase < std::min(axis.stride, axis.size)",
-            "phase < std::min(axis.stride, axis.size) - 1",
-            GRAD_X,
-        ),
     ],
     "cpu/conv2d_problem.hpp": [
         (
             "positions that no tap reaches are not filled",
-            "static_cast<int64_t>(runs.size()) < phases",
+            "static_cast<double>(problems.size()) < phases",
             "false",
             GRAD_X,
         ),

@@ -33,7 +33,18 @@ MUTANTS = {
             MAX,
         ),
         ("the grid loses its last column", "j < column.count; ++j", "j < column.count - 1; ++j", SUM),
-        ("the grid loses its last row", "i < r.row.count; ++i", "i < r.row.count - 1; ++i", SUM),
+        (
+            "the grid loses its last row",
+            "i < r.row.count; ++i)\n    for_each_source_of_row",
+            "i < r.row.count - 1; ++i)\n    for_each_source_of_row",
+            MAX,
+        ),
+        (
+            "sums lose their last row",
+            "i < r.row.count; ++i) {\n      Chunk",
+            "i < r.row.count - 1; ++i) {\n      Chunk",
+            SUM,
+        ),
         ("the dilation is ignored", "column.first + j * r.column_step.source", "column.first + j", SUM),
         (
             "sums have the wrong sign",

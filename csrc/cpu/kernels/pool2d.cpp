@@ -6,14 +6,20 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
+// Calls body(offset, j) for the source pixels (i, j) of the grid's row i.
+template <class T, class Body>
+KONV_INLINE void for_each_source_of_row(const PoolRow<T>& r, const PoolSpan& column, int64_t i,
+                                        const Body& body) {
+  const int64_t row_offset = (r.row.first + i * r.row_step.source) * r.source_row;
+  for (int64_t j = 0; j < column.count; ++j)
+    body(row_offset + (column.first + j * r.column_step.source) * r.source_column, j);
+}
+
 // Calls body(offset, i, j) for source pixel (i, j) of the grid, in row-major order.
 template <class T, class Body>
 KONV_INLINE void for_each_source(const PoolRow<T>& r, const PoolSpan& column, const Body& body) {
-  for (int64_t i = 0; i < r.row.count; ++i) {
-    const int64_t row_offset = (r.row.first + i * r.row_step.source) * r.source_row;
-    for (int64_t j = 0; j < column.count; ++j)
-      body(row_offset + (column.first + j * r.column_step.source) * r.source_column, i, j);
-  }
+  for (int64_t i = 0; i < r.row.count; ++i)
+    for_each_source_of_row(r, column, i, [&](int64_t offset, int64_t j) { body(offset, i, j); });
 }
 
 // Positions in a window, signed integers of the size of T; drivers make sure that they fit.
@@ -100,11 +106,17 @@ struct SumPixel {
   template <int Lanes, int Vectors>
   void run(int64_t c) const {
     const PoolSpan& column = r.columns[pixel];
+    // The rows of a window are summed apart: one chain over a large window would lose most of its digits.
     Chunk<T, Lanes> sum[Vectors] = {};
-    for_each_source(r, column, [&](int64_t offset, int64_t, int64_t) {
+    for (int64_t i = 0; i < r.row.count; ++i) {
+      Chunk<T, Lanes> row_sum[Vectors] = {};
+      for_each_source_of_row(r, column, i, [&](int64_t offset, int64_t) {
 #pragma GCC unroll 4
-      for (int v = 0; v < Vectors; ++v) sum[v] += load_chunk<Lanes>(r.source + offset + c + v * Lanes);
-    });
+        for (int v = 0; v < Vectors; ++v) row_sum[v] += load_chunk<Lanes>(r.source + offset + c + v * Lanes);
+      });
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) sum[v] += row_sum[v];
+    }
     const T divisor = static_cast<T>(r.row.divisor * column.divisor);
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v)

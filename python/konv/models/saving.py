@@ -8,6 +8,7 @@ is compiled, `optimizer/iterations` (int64) and `optimizer/SLOT/LAYER/WEIGHT`. N
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -205,25 +206,30 @@ def _write_whole(filepath: str, tensors: dict[str, NDArray], metadata: dict[str,
     one.
 
     The temporary name is always the same, so that saves that were killed leave one such file, not many, and
-    the next save takes it over. It also means that only one save at a time may go to one path.
+    the next save replaces it. So only one save at a time may go to one path.
     """
     from safetensors.numpy import save
 
     target = os.path.realpath(filepath)
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.tmp")
+    _discard(temporary)
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(save(tensors, metadata))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
     finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+        _discard(temporary)
     if os.name == "posix":  # only there can a folder be opened, to sync its entry
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _discard(filepath: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(filepath)

@@ -326,7 +326,7 @@ class TrainableModel(Layer):
 
         The file is written whole or not at all: under a temporary name in the same folder, synced, then
         renamed. `konv.load_model` restores it, and training goes on to the same bits as if it had never
-        stopped.
+        stopped. Only one save at a time may go to one path.
         """
         saving.save_model(self, filepath)
 

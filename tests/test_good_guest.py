@@ -1,0 +1,156 @@
+"""What Konv owes the process it runs in: forks, limits of memory, exits; each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into Linux's processes")
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def succeeds(code: str, **environment: str) -> str:
+    done = run(code, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_fork_before_the_first_call_does_not_hang() -> None:
+    """Something else has used libgomp, whose threads a forked child lacks."""
+    succeeds("""
+        import ctypes, os, signal
+        import numpy as np
+        import konv
+        from konv import ops
+
+        gomp = ctypes.CDLL("libgomp.so.1")
+        body = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda data: None)
+        gomp.GOMP_parallel(body, None, 2, 0)
+        konv._core.set_num_threads(2)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # ends a child that hangs
+            konv._core.set_thread_work(0)
+            ops.relu(np.ones((64, 64, 64), np.float32))
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    """)
+
+
+def test_forks_while_other_threads_call_do_not_hang() -> None:
+    succeeds("""
+        import os, signal, threading, warnings
+        import numpy as np
+        from konv import ops
+
+        warnings.simplefilter("ignore")
+        x = np.ones(64, np.float32)
+        ending = threading.Event()
+        def call():
+            while not ending.is_set():
+                ops.relu(x)
+        threads = [threading.Thread(target=call) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(200):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                ops.relu(x)
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+        ending.set()
+    """)
+
+
+def test_the_process_ends_while_daemon_threads_are_in_a_kernel() -> None:
+    succeeds("""
+        import threading, time
+        import numpy as np
+        from konv import ops
+
+        x, kernel = np.ones((4, 64, 64, 32), np.float32), np.ones((3, 3, 32, 32), np.float32)
+        def call():
+            while True:
+                ops.conv2d(x, kernel)
+        for _ in range(4):
+            threading.Thread(target=call, daemon=True).start()
+        time.sleep(0.3)
+    """)
+
+
+LIMITED = """
+import resource
+import numpy as np
+import konv
+from konv import ops
+
+def limit(bytes_left):
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + bytes_left, resource.RLIM_INFINITY))
+
+konv._core.set_num_threads(1)
+"""
+
+
+def test_scratch_counts_against_the_memory_left() -> None:
+    """A result of 4 bytes, but a packed kernel of 224 MB."""
+    out = succeeds(
+        LIMITED
+        + textwrap.dedent("""
+        x, kernel = np.ones((1, 1, 1, 3_500_000), np.float32), np.ones((1, 1, 3_500_000, 1), np.float32)
+        limit(150 << 20)
+        try:
+            ops.conv2d(x, kernel)
+        except MemoryError as error:
+            print(error)
+    """)
+    )
+    assert out.startswith("conv2d: result and scratch need 2")
+    assert "bytes of memory are available" in out
+
+
+@pytest.mark.parametrize(("megabytes", "fits"), [(190, True), (210, False)])
+def test_memory_is_granted_up_to_what_is_left(megabytes: int, fits: bool) -> None:
+    out = succeeds(
+        LIMITED
+        + textwrap.dedent(f"""
+        limit(200 << 20)
+        try:
+            konv._core.require_memory("op", {megabytes} << 20)
+            print("granted")
+        except MemoryError as error:
+            print(error)
+    """)
+    )
+    assert out.startswith("granted" if fits else f"op: result and scratch need {megabytes << 20} bytes")
+
+
+def test_num_threads_from_the_environment() -> None:
+    ask = "import konv; print(konv.config.get_num_threads())"
+    assert succeeds(ask, KONV_NUM_THREADS="3", OMP_NUM_THREADS="2") == "3\n"
+    assert succeeds(ask, KONV_NUM_THREADS="", OMP_NUM_THREADS="2,1") == "2\n"
+    alone = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); " + ask
+    assert succeeds(alone, KONV_NUM_THREADS="", OMP_NUM_THREADS="") == "1\n"
+
+
+@pytest.mark.parametrize("count", ["0", "-2", "abc", "3.5", "1000"])
+def test_a_num_threads_that_is_no_count_is_an_import_error(count: str) -> None:
+    done = run("import konv", KONV_NUM_THREADS=count)
+    assert done.returncode != 0
+    expected = f"ImportError: konv: KONV_NUM_THREADS must be a number in 1..256, received '{count}'"
+    assert done.stderr.splitlines()[-1] == expected
