@@ -184,6 +184,7 @@ CONV_CASES = (
     ConvCase("depthwise_wide", (1, 3, 70, 70), (5, 5, 1, 70), padding=2, groups=70),
     ConvCase("depthwise_beyond_image", (2, 2, 3, 18), (5, 7, 1, 18), padding="same", groups=18),
     ConvCase("depthwise_many_images", (19, 3, 2, 5), (2, 2, 1, 5), groups=5),
+    ConvCase("depthwise_third_channel_block", (2, 4, 5, 200), (3, 3, 1, 200), padding="same", groups=200),
     ConvCase("depthwise_multiplier", (2, 6, 7, 7), (3, 3, 1, 21), padding="same", groups=7),
     ConvCase("depthwise_multiplier_strided", (2, 6, 7, 17), (3, 3, 1, 34), strides=(1, 2), groups=17),
     ConvCase("same", (2, 6, 5, 8), (3, 3, 8, 16), padding="same"),

@@ -311,3 +311,32 @@ def test_output_shapes_agree_with_the_ops() -> None:
     assert shape == call("conv2d_transpose", **how, output_padding=1).shape
     shape = ops.pool2d_output_shape(X.shape, 2, **how, ceil_mode=True)
     assert shape == call("max_pool2d", **how, ceil_mode=True).shape
+
+
+@pytest.mark.parametrize("groups", [1, 16])
+@pytest.mark.parametrize("stride", [2**34, 2**40])
+def test_a_transposed_stride_costs_what_its_taps_reach(stride: int, groups: int) -> None:
+    x, kernel = np.ones((1, 1, 1, 16), np.float32), np.ones((1, 1, 16 // groups, 16), np.float32)
+    with pytest.raises(MemoryError, match=r"^conv2d_transpose: result and scratch need"):
+        ops.conv2d_transpose(x, kernel, strides=(stride, 1), groups=groups)
+    empty = ops.conv2d_transpose(x[:0], kernel, strides=(stride, 1), groups=groups)
+    assert empty.shape == (0, stride, 1, 16)
+
+
+def test_phases_of_the_gradient_of_x_take_no_memory_of_their_own() -> None:
+    side = 300
+    kernel = image(side, side, 1, 2)
+    y = ops.conv2d_transpose(np.ones((1, 1, 1, 2), np.float32), kernel, strides=side, groups=2)
+    np.testing.assert_array_equal(y[0], kernel[:, :, 0])
+
+
+@pytest.mark.parametrize("padding", [2**40, 2**60])
+def test_an_empty_batch_of_results_beyond_any_array(padding: int) -> None:
+    for op in ("conv2d", "avg_pool2d", "max_pool2d"):
+        with pytest.raises(MemoryError, match=f"^{op}: "):
+            call(op, x=X[:0], padding=padding)
+
+
+def test_large_windows_keep_their_digits() -> None:
+    x = np.ones((1, 5000, 5000, 1), np.float32)
+    assert ops.avg_pool2d(x, 5000).item() == 1
