@@ -34,6 +34,7 @@ def test_build(capsys):
     shown, build = facts(capsys), _core.build_info()
     assert (shown["compiler"], shown["flags"]) == (build["compiler"], build["flags"])
     assert build["version"] == konv.__version__
+    assert all(flag in build["flags"] for flag in ("-O", "-ffp-contract=off", "kernels(-ffp-contract=fast)"))
 
 
 def test_isa_follows_the_setting(capsys):

@@ -182,11 +182,14 @@ def channels_last(where: str, value: Any) -> None:
 def path_of(where: str, value: Any) -> str:
     """Take the path of a file."""
     try:
-        return os.fsdecode(value)
+        path = os.fsdecode(value)
     except TypeError:
         raise TypeError(
             f"{where}: filepath must be a str, bytes or os.PathLike, received {shown(value)}"
         ) from None
+    if not path or "\0" in path:
+        raise ValueError(f"{where}: filepath must be the name of a file, received {shown(value)}")
+    return path
 
 
 def require_memory(what: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -20,6 +20,8 @@ __all__ = ["Callback", "History"]
 Logs = dict[str, float]
 Advance = Callable[[int], Any]
 
+_BAR_FORMAT = "{desc}: {percentage:3.0f}%{postfix} |{bar:10}|"  # what a narrow terminal cuts off is the bar
+
 
 class Callback:
     """Base of callbacks. A subclass defines the methods that it needs.
@@ -54,6 +56,9 @@ class Callback:
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a training step; `logs` has means over the epoch so far."""
 
+    def _on_exit(self) -> None:
+        """When training is over, also by an error."""
+
 
 class History(Callback):
     """What `fit` returns.
@@ -75,38 +80,57 @@ class History(Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
 
+    def __repr__(self) -> str:
+        return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"
+
 
 class _ProgressLines(Callback):
     """One line an epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._title = f"Epoch {epoch + 1}/{self.params['epochs']}"
+        self._samples = 0
         self._start = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        self._end = time.perf_counter()
+        self._samples = min(self._samples + self.params["batch_size"], self.params["samples"])
+        self._seconds = max(time.perf_counter() - self._start, 1e-9)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        seconds = max(self._end - self._start, 1e-9)
-        speed = f"{seconds:.1f} s, {self.params['samples'] / seconds:.0f} images/s"
-        print(f"Epoch {epoch + 1}/{self.params['epochs']}: {speed}, {logs_text(logs)}", flush=True)
+        print(f"{self._title}: {self._seconds:.1f} s, {self._speed()}, {logs_text(logs)}", flush=True)
+
+    def _speed(self) -> str:
+        return f"{self._samples / self._seconds:.0f} images/s"
 
 
-class _ProgressBar(Callback):
-    """One bar an epoch, with means so far and images a second."""
+class _ProgressBar(_ProgressLines):
+    """Also a bar while an epoch lasts, with means so far and images a second; its line takes its place."""
+
+    _bar: Any = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        from tqdm import tqdm
-
-        description = f"Epoch {epoch + 1}/{self.params['epochs']}"
-        self._bar = tqdm(total=self.params["samples"], desc=description, unit=" images", file=sys.stdout)
+        super().on_epoch_begin(epoch, logs)
+        self._bar = _bar(self._title, self.params["samples"])
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        self._bar.set_postfix_str(logs_text(logs), refresh=False)
-        self._bar.update(min(self.params["batch_size"], self.params["samples"] - self._bar.n))
+        super().on_train_batch_end(batch, logs)
+        self._bar.set_postfix_str(f"{self._speed()}, {logs_text(logs)}", refresh=False)
+        self._bar.update(self._samples - self._bar.n)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        self._bar.set_postfix_str(logs_text(logs))
         self._bar.close()
+        super().on_epoch_end(epoch, logs)
+
+    def _on_exit(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _bar(title: str, samples: int) -> Any:
+    """Return a bar that leaves nothing behind when it is closed."""
+    from tqdm import tqdm
+
+    return tqdm(total=samples, desc=title, bar_format=_BAR_FORMAT, leave=False, file=sys.stdout)
 
 
 def logs_text(logs: Logs | None) -> str:
@@ -117,8 +141,11 @@ def logs_text(logs: Logs | None) -> str:
 def progress(where: str, verbose: Any) -> list[Callback]:
     """Return what shows progress: "auto" and 1 a bar on a terminal and lines in a pipe, 2 lines, 0
     nothing."""
-    if verbose != "auto" and not (isinstance(verbose, int) and 0 <= verbose <= 2):
-        raise ValueError(f'{where}: verbose must be "auto", 0, 1 or 2, received {shown(verbose)}')
+    message = f'{where}: verbose must be "auto", 0, 1 or 2, received {shown(verbose)}'
+    if not isinstance(verbose, (str, int)):
+        raise TypeError(message)
+    if verbose not in ("auto", 0, 1, 2):
+        raise ValueError(message)
     if verbose == 0:
         return []
     return [_ProgressBar() if verbose != 2 and sys.stdout.isatty() else _ProgressLines()]
@@ -134,9 +161,7 @@ def sample_bar(where: str, verbose: Any, samples: int) -> Iterator[Advance]:
     if not any(isinstance(each, _ProgressBar) for each in progress(where, verbose)):
         yield unseen
         return
-    from tqdm import tqdm
-
-    with tqdm(total=samples, unit=" images", file=sys.stdout, leave=False) as bar:
+    with _bar(where, samples) as bar:
         yield bar.update
 
 
@@ -167,6 +192,13 @@ class CallbackList:
         for callback in callbacks:
             callback.model = model
             callback.params = params
+
+    def __enter__(self) -> CallbackList:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for callback in self._callbacks:
+            callback._on_exit()
 
     def __call__(self, event: str, *number: int, logs: Logs | None = None) -> None:
         """Call the method `event` of each with the epoch's or batch's number, if it has one, and the logs."""

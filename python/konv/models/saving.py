@@ -34,6 +34,11 @@ _SEED = ("random/seed", np.dtype(np.uint64))
 _STEP = ("random/step", np.dtype(np.int64))
 _ITERATIONS = ("optimizer/iterations", np.dtype(np.int64))
 
+# Endings of other programs' formats, which readers would take a file for.
+_FOREIGN_ENDINGS = (".keras", ".h5", ".hdf5", ".npz", ".pt", ".pth", ".onnx")
+
+_LONGEST_NAME = 255  # bytes of a file's name, on Linux as on macOS
+
 # Names that safetensors has for the dtypes that such files hold.
 _DTYPE_NAMES = {"float32": "F32", "float64": "F64", "int64": "I64", "uint64": "U64"}
 
@@ -41,6 +46,8 @@ _DTYPE_NAMES = {"float32": "F32", "float64": "F64", "int64": "I64", "uint64": "U
 def save_model(model: TrainableModel, filepath: Path) -> None:
     """Save a model, see `TrainableModel.save`."""
     path = path_of("save", filepath)
+    if path.lower().endswith(_FOREIGN_ENDINGS):
+        raise ValueError(f"save: filepath must end in .safetensors, received {path!r}")
     if not model.built:
         raise ValueError(f"save: {model.label} must have been built, received one without input shape")
     seed, step = model.random_state
@@ -206,16 +213,21 @@ def _write_whole(filepath: str, tensors: dict[str, NDArray], metadata: dict[str,
     one.
 
     The temporary name is always the same, so that saves that were killed leave one such file, not many, and
-    the next save replaces it. So only one save at a time may go to one path.
+    the next save replaces it. So only one save at a time may go to one path. A file that is replaced passes
+    its permissions on.
     """
     from safetensors.numpy import save
 
     target = os.path.realpath(filepath)
     folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.tmp")
+    stem = os.fsdecode(os.fsencode(name)[: _LONGEST_NAME - len("..tmp")])
+    temporary = os.path.join(folder, f".{stem}.tmp")
+    mode = _permissions(target)
     _discard(temporary)
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, mode or 0o666)) as file:
+            if mode is not None:
+                os.chmod(temporary, mode)  # the umask may have taken some away
             file.write(save(tensors, metadata))
             file.flush()
             os.fsync(file.fileno())
@@ -228,6 +240,17 @@ def _write_whole(filepath: str, tensors: dict[str, NDArray], metadata: dict[str,
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _permissions(filepath: str) -> int | None:
+    """Return those of a file that is to be replaced, None where there is none yet."""
+    try:
+        mode = os.stat(filepath).st_mode
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"save: {filepath} must be a file, received something else (a folder, a device)")
+    return stat.S_IMODE(mode)
 
 
 def _discard(filepath: str) -> None:

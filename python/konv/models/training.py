@@ -178,27 +178,33 @@ class TrainableModel(Layer):
         history = cb.History()
         watchers = [*cb.checked(where, callbacks), *cb.progress(where, verbose), history]
         params = {"epochs": epochs, "samples": len(examples), "batch_size": batch_size}
-        tell = cb.CallbackList(watchers, self, params)
         self.stop_training = False
-        tell("on_train_begin")
         logs: cb.Logs | None = None
-        for epoch in range(initial_epoch, epochs):
-            tell("on_epoch_begin", epoch)
-            scores = Scores(self.metrics)
-            key = _random.derive(self._seed, _random.SHUFFLE, self.step)
-            order = _random.permutation(key, len(examples)) if shuffle else None
-            for number, batch in enumerate(examples.batches(batch_size, order)):
-                tell("on_train_batch_begin", number)
-                self._train_step(*batch, scores)
-                tell("on_train_batch_end", number, logs=scores.logs())
-            logs = scores.logs()
-            if validation is not None:
-                logs |= {f"val_{name}": value for name, value in self._test(validation, batch_size).items()}
-            tell("on_epoch_end", epoch, logs=logs)
-            if self.stop_training:
-                break
-        tell("on_train_end", logs=logs)
+        with cb.CallbackList(watchers, self, params) as tell:
+            tell("on_train_begin")
+            for epoch in range(initial_epoch, epochs):
+                tell("on_epoch_begin", epoch)
+                logs = self._epoch(examples, batch_size, shuffle, tell)
+                if validation is not None:
+                    tested = self._test(validation, batch_size)
+                    logs |= {f"val_{name}": value for name, value in tested.items()}
+                tell("on_epoch_end", epoch, logs=logs)
+                if self.stop_training:
+                    break
+            tell("on_train_end", logs=logs)
         return history
+
+    def _epoch(
+        self, examples: Examples, batch_size: int, shuffle: bool, tell: cb.CallbackList
+    ) -> dict[str, float]:
+        scores = Scores(self.metrics)
+        key = _random.derive(self._seed, _random.SHUFFLE, self.step)
+        order = _random.permutation(key, len(examples)) if shuffle else None
+        for number, batch in enumerate(examples.batches(batch_size, order)):
+            tell("on_train_batch_begin", number)
+            self._train_step(*batch, scores)
+            tell("on_train_batch_end", number, logs=scores.logs())
+        return scores.logs()
 
     def _train_step(self, x: NDArray, y: NDArray, scores: Scores) -> None:
         loss, logits = self._loss_and_logits()
