@@ -58,6 +58,8 @@ def test_config():
         (TypeError, lambda: Zeros()(3), "Zeros: shape must be a tuple of ints or None, received 3"),
         (ValueError, lambda: Zeros()((None,)), "every size of shape must be known"),
         (ValueError, lambda: Zeros()((0,)), r"shape \(each size\) must be an int of at least 1, received 0"),
+        (MemoryError, lambda: Zeros()((2**50,)), "^Zeros: the result must fit into the available memory"),
+        (MemoryError, lambda: GlorotUniform()((2**50, 4)), "^GlorotUniform: the result must fit into"),
         (NotImplementedError, lambda: initializers.Initializer()((1,)), "__call__ is not defined"),
     ],
 )

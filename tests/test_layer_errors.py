@@ -92,10 +92,48 @@ class Twice(Layer):
             lambda: Conv2D(3, 3, dtype="float16", **NAMED),
             CONV + 'dtype must be "float32" or "float64"',
         ),
+        *(
+            (
+                TypeError,
+                lambda dtype=dtype: Conv2D(3, 3, dtype=dtype, **NAMED),
+                CONV + 'dtype must be "float32" or "float64"',
+            )
+            for dtype in (None, (None, None), np.float32(0.5), np.zeros(2), ["float32"])
+        ),
+        *(
+            (
+                ValueError,
+                lambda dtype=dtype: Conv2D(3, 3, dtype=dtype, **NAMED),
+                CONV + 'dtype must be "float32" or "float64"',
+            )
+            for dtype in (float, "f4", ">f4", np.dtype(">f4"), np.int8)
+        ),
+        (
+            TypeError,
+            lambda: Conv2D(3, 3, data_format=np.array(["channels_last"] * 2), **NAMED),
+            CONV + "data_format must be a str, received <array of shape",
+        ),
+        (
+            TypeError,
+            lambda: Conv2D(np.timedelta64(3), 3, **NAMED),
+            CONV + "filters must be an int, received .*timedelta64",
+        ),
+        (
+            TypeError,
+            lambda: ReLU(threshold=np.timedelta64(1), **NAMED),
+            "threshold must be a number, received .*timedelta64",
+        ),
+        (TypeError, lambda: Dense.from_config(None), "^Dense: config must be a dict, received None"),
         (
             ValueError,
-            lambda: Conv2D(3, 3, dtype=None, **NAMED),
-            CONV + 'dtype must be "float32" or "float64"',
+            lambda: Conv2D(3, 3, **NAMED).build((None, None, 8, 8, 1)),
+            CONV
+            + r"inputs must be images of .* \(None, None, 8, 8, 1\); Input's shape is without the batch axis",
+        ),
+        (
+            ValueError,
+            lambda: Conv2D(3, 3, **NAMED)(np.ones((2, 8, 8))),
+            CONV + r"inputs must be images of .* \(None, 8, 8\); x\[..., None\] adds an axis of channels",
         ),
         (
             TypeError,
@@ -223,14 +261,29 @@ def test_errors(error, call, message):
 def test_errors_of_ops_name_the_layer():
     layer = Conv2D(16, 3, name="mine")
     layer.build((None, 8, 8, 3))
-    with pytest.raises(ValueError, match=CONV + "conv2d: kernel has 3 input channels but x has 4"):
+    with pytest.raises(ValueError, match=CONV + "kernel has 3 input channels but x has 4"):
         layer(np.ones((1, 8, 8, 4)))
-    with pytest.raises(TypeError, match=CONV + "conv2d: all arrays must have one dtype"):
+    with pytest.raises(TypeError, match=CONV + "all arrays must have one dtype"):
         layer.forward(np.ones((1, 8, 8, 3)), Context())
     with pytest.raises(TypeError, match=CONV + "weight 'kernel' must be a NumPy array of real numbers"):
         layer.set_weights([None, None])
     with pytest.raises(ValueError, match=r"weights must be 2 arrays, received 1$"):
         layer.set_weights([np.ones(1)])
+
+
+@pytest.mark.parametrize("value", [1e300, -1e39])
+def test_weights_out_of_range_are_refused(value):
+    layer = Dense(1, name="mine")
+    layer.build((None, 2))
+    kernel, bias = layer.get_weights()
+    message = (
+        r"^layer 'mine' \(Dense\): weight 'bias' must be in the range of float32, up to 3.4e\+38, received"
+    )
+    with pytest.raises(ValueError, match=message):
+        layer.set_weights([np.ones((2, 1)), np.array([value])])
+    assert np.array_equal(layer.get_weights()[0], kernel)
+    layer.set_weights([np.array([[np.inf], [np.nan]]), bias.astype(float)])
+    assert np.isinf(layer.get_weights()[0][0, 0])
 
 
 def test_a_built_layer_checks_the_channels_of_another_place():

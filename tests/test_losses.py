@@ -96,6 +96,16 @@ def test_float32_stays_float32():
         assert values.dtype == gradient().dtype == np.float32
 
 
+def test_no_samples():
+    for from_logits in (False, True):
+        assert CategoricalCrossentropy(from_logits)(np.zeros((0, 3)), np.zeros((0, 3))) == 0.0
+        assert SparseCategoricalCrossentropy(from_logits)(np.zeros(0), np.zeros((0, 3))) == 0.0
+
+
+def test_repr():
+    assert repr(CategoricalCrossentropy()) == "CategoricalCrossentropy(from_logits=False)"
+
+
 def test_names():
     assert isinstance(losses.get("sparse_categorical_crossentropy"), SparseCategoricalCrossentropy)
     described = {"class_name": "CategoricalCrossentropy", "config": {"from_logits": True}}
@@ -127,6 +137,12 @@ CATEGORICAL, SPARSE = CategoricalCrossentropy(), SparseCategoricalCrossentropy()
         (ValueError, lambda: SPARSE(np.array([0, math.nan]), P), "received nan"),
         (TypeError, lambda: SPARSE(np.array(["a", "b"]), P), "y_true must hold integers"),
         (TypeError, lambda: CategoricalCrossentropy(from_logits=1), "from_logits must be True or False"),
+        (ValueError, lambda: SPARSE(np.zeros(2), np.zeros((2, 0))), "y_pred must be floats of shape"),
+        (
+            ValueError,
+            lambda: losses.get({"class_name": "CategoricalCrossentropy", "config": {"more": 1}}),
+            "identifier must have a config of arguments of CategoricalCrossentropy, received {'more': 1}",
+        ),
         (ValueError, lambda: losses.get("mse"), 'must be one of "categorical_crossentropy"'),
         (TypeError, lambda: losses.get(None), "must be a str or an instance of Loss, received None"),
         (NotImplementedError, lambda: losses.Loss()(ROWS, P), "per_sample is not defined"),

@@ -96,6 +96,11 @@ def test_accuracy_is_resolved_by_shape(name, y_true, y_pred, expected):
             lambda: metrics.check_names(["acc", "acc"], "compile"),
             "metrics must have names of their own",
         ),
+        (
+            TypeError,
+            lambda: accuracy(BinaryAccuracy(), np.array([1]), np.array(["a"])),
+            "BinaryAccuracy: y_pred must hold real numbers, received dtype <U1",
+        ),
         (NotImplementedError, lambda: metrics.Metric().update_state(P, P), "per_sample is not defined"),
     ],
 )

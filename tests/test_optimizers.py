@@ -85,6 +85,10 @@ def test_update_is_given_the_rate_of_the_step():
     assert trajectory(Plain(0.1)) == trajectory(SGD(0.1))
 
 
+def test_repr():
+    assert repr(SGD(0.1)) == "SGD(learning_rate=0.1, momentum=0.0, nesterov=False)"
+
+
 def test_names():
     assert isinstance(optimizers.get("adam"), Adam)
     assert isinstance(optimizers.get("SGD"), SGD)
@@ -112,7 +116,11 @@ VARIABLE = Variable("w", (2,), np.dtype("float32"), Zeros(), 0)
         (ValueError, lambda: Adam(beta_2=-0.1), r"beta_2 must be in \[0, 1\)"),
         (ValueError, lambda: Adam(epsilon=math.inf), "epsilon must be finite and at least 0"),
         (ValueError, lambda: optimizers.get("rmsprop"), 'must be one of "sgd", "adam"'),
-        (TypeError, lambda: optimizers.get(Adam), "must be a str or an instance of Optimizer"),
+        (
+            TypeError,
+            lambda: optimizers.get(Adam),
+            r"must be a str or an instance of Optimizer.*; did you forget \(\)\?$",
+        ),
         (ValueError, lambda: SGD().apply([], [VARIABLE]), "one gradient for each variable, received 0 for 1"),
         (
             ValueError,

@@ -354,10 +354,20 @@ def test_what_is_no_file(tmp_path):
 
 def test_where_nothing_can_be_saved(tmp_path):
     model = network(trained=False)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"nowhere'$"):
         model.save(tmp_path / "nowhere" / "model")
-    with pytest.raises(IsADirectoryError):
-        model.save(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for what in (tmp_path, tmp_path / "pipe", "/dev/null"):
+        with pytest.raises(ValueError, match=f"^save: {what} must be a file, received something else"):
+            model.save(what)
+    os.unlink(tmp_path / "pipe")
+    for what in ("", b"", "x\0y"):
+        with pytest.raises(ValueError, match=r"^save: filepath must be the name of a file, received b?'"):
+            model.save(what)
+    for ending in ("keras", "h5", "hdf5", "npz", "pt", "pth", "onnx", "KERAS"):
+        message = f"^save: filepath must end in .safetensors, received 'm.{ending}'$"
+        with pytest.raises(ValueError, match=message):
+            model.save(f"m.{ending}")
     with pytest.raises(TypeError, match=r"^save: filepath must be a str, bytes .*, received 3\.5 \(float\)$"):
         model.save(3.5)
     with pytest.raises(ValueError, match=r"save: model .* must have been built"):
@@ -369,3 +379,17 @@ def test_a_saved_file_has_the_mode_of_any_new_file(tmp_path, saved):
     plain = tmp_path / "plain"
     plain.touch()
     assert saved.stat().st_mode == plain.stat().st_mode
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o666, 0o400])
+def test_a_file_that_is_replaced_keeps_its_mode(saved, mode):
+    saved.chmod(mode)
+    network().save(saved)
+    assert saved.stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("name", ["m" * 255, "é" * 127, "m" * 243 + ".safetensors"])
+def test_long_names(tmp_path, name):
+    network().save(tmp_path / name)
+    assert os.listdir(tmp_path) == [name]
+    load_model(tmp_path / name)

@@ -250,17 +250,23 @@ def net(*layers):
             MODEL + r"layer .* must have dtype float32, received",
         ),
         (ValueError, lambda: net().build((None, 3)), MODEL + "it must have a layer at least"),
-        (ValueError, lambda: net().summary(), MODEL + "count_params needs a built model"),
+        (
+            ValueError,
+            lambda: net().summary(),
+            r"^summary: model 'net' .* must be built: begin with konv.Input",
+        ),
         (
             ValueError,
             lambda: net(Input((8, 8, 1)), MaxPooling2D(9, name="m")),
             r"^layer 'm' \(MaxPooling2D\): ",
         ),
+        (TypeError, lambda: net(Dense(1)).get_layer(np.array(["a", "b"])), "^get_layer: name must be a str"),
         (ValueError, lambda: net(Dense(1)).get_layer(), "get_layer: one of name and index must be given"),
         (ValueError, lambda: net(Dense(1, name="a")).get_layer("b"), "name must be one of a, received 'b'"),
         (ValueError, lambda: net(Dense(1)).get_layer(index=1), "index must be below 1, received 1"),
         (TypeError, lambda: net(Dense(1)).get_layer(index="1"), "index must be an int"),
         (TypeError, lambda: setattr(net(), "trainable", 1), MODEL + "trainable must be True or False"),
+        (TypeError, lambda: Sequential.from_config(None), "Sequential: config must be a dict, received None"),
         (ValueError, lambda: Sequential.from_config({}), "Sequential: config must have name, trainable"),
     ],
 )
@@ -269,8 +275,22 @@ def test_errors(error, call, message):
         call()
 
 
+def test_a_model_can_not_hold_itself():
+    model = net()
+    for layer in (model, Sequential([Sequential([model])])):
+        with pytest.raises(
+            ValueError, match=MODEL + "a layer must not hold the model itself, received model"
+        ):
+            model.add(layer)
+    assert model.layers == []
+
+
+def test_repr_names_the_layers():
+    assert repr(net(Dense(2, name="a"), Dense(3, name="b"))) == "<Sequential name=net layers=[a, b]>"
+
+
 def test_errors_name_the_layer_once():
     inner = Sequential([Dense(2, name="deep")])
     model = Sequential([Input((3,)), inner])
-    with pytest.raises(ValueError, match=r"^layer 'deep' \(Dense\): dense: "):
+    with pytest.raises(ValueError, match=r"^layer 'deep' \(Dense\): kernel has 3 inputs but x has 4"):
         model(np.ones((1, 4)))

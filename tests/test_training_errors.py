@@ -9,6 +9,7 @@ import pytest
 
 from konv import Sequential
 from konv.layers import Dense, Flatten, Input
+from konv.optimizers import Adam
 
 
 def network():
@@ -37,9 +38,22 @@ ADAM = "adam", "categorical_crossentropy"
         (ValueError, lambda m: m.compile("adam", "hinge"), "^compile: loss must be one of"),
         (TypeError, lambda m: m.compile("adam", None), "^compile: loss must be a str"),
         (TypeError, lambda m: m.compile(*ADAM, metrics="accuracy"), "^compile: metrics must be a list"),
-        (ValueError, lambda m: m.compile(*ADAM, metrics=["f1"]), "^compile: each of metrics must be one of"),
+        (
+            ValueError,
+            lambda m: m.compile(*ADAM, metrics=["acuracy"]),
+            '^compile: each of metrics must be one of .*, "accuracy", "acc", received \'acuracy\'',
+        ),
+        (
+            TypeError,
+            lambda m: m.compile(Adam, "categorical_crossentropy"),
+            r"^compile: optimizer must be a str .*; did you forget \(\)\?$",
+        ),
         (ValueError, lambda m: m.compile(*ADAM, metrics=["acc", "acc"]), "^compile: metrics must have names"),
-        (TypeError, lambda m: m.fit(X.tolist(), Y), "^fit: x must be an array .*, received list"),
+        (
+            TypeError,
+            lambda m: m.fit(X.tolist(), Y),
+            "^fit: x must be an array, received list; use numpy.asarray$",
+        ),
         (TypeError, lambda m: m.fit(X, None), "^fit: y must be an array .*, received NoneType"),
         (
             TypeError,
@@ -55,7 +69,22 @@ ADAM = "adam", "categorical_crossentropy"
         (
             ValueError,
             lambda m: m.fit(X[..., 0], Y),
-            r"^fit: x must have shape \(None, 8, 8, 1\), as the model",
+            r"^fit: x must have shape \(None, 8, 8, 1\), as .* \(4, 8, 8\); x\[..., None\] adds an axis",
+        ),
+        (
+            ValueError,
+            lambda m: m.fit(X, np.zeros((4, 10)), batch_size=2),
+            r"^fit: y must be integers of shape \(4,\), received shape \(4, 10\); for one-hot rows use",
+        ),
+        (
+            ValueError,
+            lambda m: m.fit(X, Y, validation_data=(X, np.zeros((4, 10)))),
+            r"^fit: validation_data: y must be integers of shape \(4,\), received shape \(4, 10\)",
+        ),
+        (
+            ValueError,
+            lambda m: m.compile("adam", "categorical_crossentropy") or m.evaluate(X, Y),
+            r"^evaluate: y must be rows of shape \(4, 10\), received shape \(4,\); for integer labels use",
         ),
         (ValueError, lambda m: m.fit(X[:, 1:], Y), r"^fit: x must have shape .* received \(4, 7, 8, 1\)"),
         (ValueError, lambda m: m.fit(np.array(1.0), Y), "^fit: x must have a batch axis"),
@@ -89,6 +118,7 @@ ADAM = "adam", "categorical_crossentropy"
             "^fit: initial_epoch must be an int of at least 0",
         ),
         (ValueError, lambda m: m.fit(X, Y, verbose=3), '^fit: verbose must be "auto", 0, 1 or 2, received 3'),
+        (TypeError, lambda m: m.fit(X, Y, verbose=np.array([1, 2])), "^fit: verbose must be"),
         (ValueError, lambda m: m.fit(X, Y, verbose="yes"), "^fit: verbose must be"),
         (TypeError, lambda m: m.fit(X, Y, shuffle=1), "^fit: shuffle must be True or False"),
         (TypeError, lambda m: m.fit(X, Y, callbacks=[3]), "^fit: callbacks must be a list"),
@@ -123,6 +153,13 @@ ADAM = "adam", "categorical_crossentropy"
 def test_errors(error, call, message):
     with pytest.raises(error, match=message):
         call(network())
+
+
+def test_a_missing_flatten_is_told():
+    model = Sequential([Input((8, 8, 1)), Dense(10, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"the outputs have shape \(4, 8, 8, 10\); is a Flatten missing\?$"):
+        model.fit(X, Y)
 
 
 def test_training_needs_compile():

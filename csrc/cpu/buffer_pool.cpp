@@ -44,9 +44,18 @@ std::mutex* pool_mutex = nullptr;
 }  // namespace
 
 BufferPool::BufferPool() : cap_(static_cast<size_t>(std::min<int64_t>(kLargestCap, total_memory() / 4))) {
-  // A fork in the middle of another thread's call must not leave the child a locked pool.
+  // A fork in the middle of another thread's call must not leave the child a lock that nobody will open.
   pool_mutex = &mutex_;
-  pthread_atfork([] { pool_mutex->lock(); }, [] { pool_mutex->unlock(); }, [] { pool_mutex->unlock(); });
+  const auto unlock = [] {
+    pool_mutex->unlock();
+    grant_mutex().unlock();
+  };
+  pthread_atfork(
+      [] {
+        grant_mutex().lock();
+        pool_mutex->lock();
+      },
+      unlock, unlock);
 }
 
 BufferPool& BufferPool::instance() {

@@ -79,9 +79,13 @@ Limits read_limits() {
 
 }  // namespace
 
-MemoryGrant::MemoryGrant(const char* op, int64_t bytes) {
+std::mutex& grant_mutex() {
   static std::mutex mutex;
-  if (bytes > kAlwaysGranted) lock_ = std::unique_lock<std::mutex>(mutex);
+  return mutex;
+}
+
+MemoryGrant::MemoryGrant(const char* op, int64_t bytes) {
+  if (bytes > kAlwaysGranted) lock_ = std::unique_lock<std::mutex>(grant_mutex());
   require_memory(op, bytes);
 }
 

@@ -17,6 +17,9 @@ int64_t total_memory();
 // Small requests aren't looked up: reading the limits costs more than they do.
 void require_memory(const char* op, int64_t bytes);
 
+// Held while a large request is looked at and its buffers are taken; locked before the pool's own.
+std::mutex& grant_mutex();
+
 // The same, and as long as the grant lives no other large request is looked at: until the buffers of this one
 // are taken, and so counted, a second could be promised the same memory.
 class MemoryGrant {

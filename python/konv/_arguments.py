@@ -6,6 +6,7 @@ or function) and says what was expected and what was received. Arrays are taken 
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import re
@@ -33,6 +34,8 @@ T = TypeVar("T")
 
 _PADDING_NAMES = frozenset({"valid", "same"})
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+
+_NO_NUMBERS = (bool, np.timedelta64)  # though by their bases they are ints
 
 _AN_INT = "an int"
 _INT_OR_PAIR = "an int or a pair of ints (height, width)"
@@ -64,7 +67,7 @@ def shown(value: Any) -> str:
 def int64(where: str, name: str, value: Any, expected: str, received: Any) -> int:
     """Take an int that fits in 64 bits, as one `expected` part of what was `received`."""
     if type(value) is not int:
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        if not isinstance(value, (int, np.integer)) or isinstance(value, _NO_NUMBERS):
             raise TypeError(f"{where}: {name} must be {expected}, received {shown(received)}")
         value = int(value)
     number: int = value
@@ -141,7 +144,7 @@ def real(
     open_high: bool = False,
 ) -> float:
     """Take a finite number from `low` to `high`, without `high` itself if `open_high`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, _NO_NUMBERS):
         raise TypeError(f"{where}: {name} must be a number, received {shown(value)}")
     try:
         number = float(value)
@@ -172,7 +175,7 @@ def text(where: str, name: str, value: Any) -> str:
 
 def channels_last(where: str, value: Any) -> None:
     """Refuse any layout but NHWC."""
-    if value is not None and value != "channels_last":
+    if value is not None and text(where, "data_format", value) != "channels_last":
         raise ValueError(
             f'{where}: data_format must be None or "channels_last" (N, H, W, C), the only layout; '
             f"received {shown(value)}"
@@ -209,11 +212,19 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def instance(where: str, name: str, value: Any, kind: type[T], classes: Mapping[str, type[T]]) -> T:
+def instance(
+    where: str,
+    name: str,
+    value: Any,
+    kind: type[T],
+    classes: Mapping[str, type[T]],
+    other_names: tuple[str, ...] = (),
+) -> T:
     """Take an instance of `kind`, the name of one of `classes`, or a class's `{"class_name": ..., "config":
     ...}`.
 
-    Names are those of `classes`, in any case, or in snake case.
+    Names are those of `classes`, in any case, or in snake case; an error lists `other_names` too, which the
+    caller takes.
     """
     if isinstance(value, kind):
         return value
@@ -226,15 +237,27 @@ def instance(where: str, name: str, value: Any, kind: type[T], classes: Mapping[
     if not isinstance(class_name, str):
         raise TypeError(
             f"{where}: {name} must be a str or an instance of {kind.__name__}, received {shown(value)}"
+            + ("; did you forget ()?" if isinstance(value, type) and issubclass(value, kind) else "")
         )
     wanted = class_name.lower()
     for known, cls in classes.items():
         if wanted in (known.lower(), snake_case(known)):
+            unknown = set(config) - set(inspect.signature(cls).parameters)
+            if unknown:
+                raise ValueError(
+                    f"{where}: {name} must have a config of arguments of {known}, received {shown(config)}"
+                )
             return cls(**config)
-    names = ", ".join(f'"{snake_case(known)}"' for known in classes)
+    names = ", ".join(f'"{each}"' for each in (*map(snake_case, classes), *other_names))
     raise ValueError(f"{where}: {name} must be one of {names}, received {shown(class_name)}")
 
 
 def class_and_config(value: Any) -> dict[str, Any]:
     """Describe an instance by its class and its `get_config()`, as `instance` takes it."""
     return {"class_name": type(value).__name__, "config": value.get_config()}
+
+
+def call_text(value: Any) -> str:
+    """Show an instance as the call that makes another one like it, by its `get_config()`."""
+    arguments = ", ".join(f"{name}={argument!r}" for name, argument in value.get_config().items())
+    return f"{type(value).__name__}({arguments})"

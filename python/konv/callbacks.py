@@ -71,6 +71,9 @@ class History(Callback):
         The epochs' numbers.
     """
 
+    def __init__(self) -> None:
+        self.on_train_begin()
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
@@ -81,7 +84,7 @@ class History(Callback):
             self.history.setdefault(name, []).append(value)
 
     def __repr__(self) -> str:
-        return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"
+        return f"<History epochs={len(self.epoch)} names=[{', '.join(self.history)}]>"
 
 
 class _ProgressLines(Callback):
@@ -139,8 +142,7 @@ def logs_text(logs: Logs | None) -> str:
 
 
 def progress(where: str, verbose: Any) -> list[Callback]:
-    """Return what shows progress: "auto" and 1 a bar on a terminal and lines in a pipe, 2 lines, 0
-    nothing."""
+    """Return what shows progress: lines, with "auto" and 1 on a terminal a bar too, with 0 nothing."""
     message = f'{where}: verbose must be "auto", 0, 1 or 2, received {shown(verbose)}'
     if not isinstance(verbose, (str, int)):
         raise TypeError(message)

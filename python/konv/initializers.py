@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from konv import _random
-from konv._arguments import at_least, instance, shape_of, shown
+from konv._arguments import at_least, call_text, instance, require_memory, shape_of, shown
 
 __all__ = ["GlorotUniform", "Initializer", "Zeros", "get"]
 
@@ -30,6 +30,9 @@ class Initializer:
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make another one like this."""
         return {}
+
+    def __repr__(self) -> str:
+        return call_text(self)
 
 
 class Zeros(Initializer):
@@ -93,7 +96,9 @@ def _sizes(where: str, shape: Any) -> tuple[int, ...]:
     sizes = shape_of(where, "shape", shape)
     if None in sizes:
         raise ValueError(f"{where}: every size of shape must be known, received {shown(shape)}")
-    return sizes  # type: ignore[return-value]
+    known = tuple(size for size in sizes if size is not None)
+    require_memory(f"{where}: the result", known, np.dtype(np.float32))
+    return known
 
 
 _CLASSES: dict[str, type[Initializer]] = {cls.__name__: cls for cls in (GlorotUniform, Zeros)}

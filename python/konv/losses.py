@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from konv._arguments import flag, instance
+from konv._arguments import Shape, call_text, flag, instance
 from konv.activations import softmax_forward
 
 __all__ = ["CategoricalCrossentropy", "Crossentropy", "Loss", "SparseCategoricalCrossentropy", "get"]
@@ -33,6 +33,12 @@ class Loss:
     def per_sample(self, y_true: NDArray, y_pred: NDArray) -> tuple[NDArray, Callable[[], NDArray]]:
         """Return the loss of each sample, and a function that gives the gradient of their sum to `y_pred`."""
         raise NotImplementedError(f"{type(self).__name__}: per_sample is not defined")
+
+    def check_shapes(self, labels: str, y_true: Shape, y_pred: Shape) -> None:
+        """Raise ValueError, which calls them `labels`, if labels of a shape don't go with outputs of a shape.
+
+        Training asks once for all samples, before its first step.
+        """
 
     def __call__(self, y_true: NDArray, y_pred: NDArray) -> float:
         """Return the mean over the samples.
@@ -51,6 +57,9 @@ class Loss:
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make another one like this."""
         return {}
+
+    def __repr__(self) -> str:
+        return call_text(self)
 
 
 class Crossentropy(Loss):
@@ -88,7 +97,7 @@ class CategoricalCrossentropy(Crossentropy):
     """
 
     def per_sample(self, y_true: NDArray, y_pred: NDArray) -> tuple[NDArray, Callable[[], NDArray]]:
-        y_true = _rows(y_true, y_pred)
+        y_true = self._rows(y_true, y_pred)
         if self.from_logits:
             log_p, p = _log_softmax(y_pred)
             return -_sum(y_true * log_p)[..., 0], lambda: p * _sum(y_true) - y_true
@@ -102,6 +111,19 @@ class CategoricalCrossentropy(Crossentropy):
 
         return -_sum(y_true * np.log(clipped))[..., 0], gradient
 
+    def check_shapes(self, labels: str, y_true: Shape, y_pred: Shape) -> None:
+        if y_true != y_pred:
+            advice = "for integer labels use sparse_categorical_crossentropy or konv.utils.to_categorical"
+            raise _wrong_shape(labels, "rows of", y_pred, y_true, y_pred, advice)
+
+    def _rows(self, y_true: NDArray, y_pred: NDArray) -> NDArray:
+        where = "categorical_crossentropy"
+        _check_outputs(where, y_pred)
+        if y_true.dtype.kind not in "fiub":
+            raise TypeError(f"{where}: y_true must hold real numbers, received dtype {y_true.dtype}")
+        self.check_shapes(f"{where}: y_true", y_true.shape, y_pred.shape)
+        return y_true.astype(y_pred.dtype, copy=False)
+
 
 class SparseCategoricalCrossentropy(Crossentropy):
     """Cross-entropy with labels as integers, `(N, ...)` or `(N, ..., 1)` for outputs `(N, ..., classes)`.
@@ -114,7 +136,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
     """
 
     def per_sample(self, y_true: NDArray, y_pred: NDArray) -> tuple[NDArray, Callable[[], NDArray]]:
-        labels = _labels(y_true, y_pred)
+        labels = self._labels(y_true, y_pred)
         if self.from_logits:
             inside = None
             log_p, p = _log_softmax(y_pred)
@@ -129,10 +151,33 @@ class SparseCategoricalCrossentropy(Crossentropy):
 
         return -np.take_along_axis(log_p, labels, -1)[..., 0], gradient
 
+    def check_shapes(self, labels: str, y_true: Shape, y_pred: Shape) -> None:
+        if y_true not in (y_pred[:-1], (*y_pred[:-1], 1)):
+            advice = "for one-hot rows use categorical_crossentropy"
+            raise _wrong_shape(labels, "integers of", y_pred[:-1], y_true, y_pred, advice)
+
+    def _labels(self, y_true: NDArray, y_pred: NDArray) -> NDArray:
+        """Return labels as int64 with a last axis of length 1."""
+        where = "sparse_categorical_crossentropy"
+        _check_outputs(where, y_pred)
+        if y_true.dtype.kind not in "fiub":
+            raise TypeError(f"{where}: y_true must hold integers, received dtype {y_true.dtype}")
+        self.check_shapes(f"{where}: y_true", y_true.shape, y_pred.shape)
+        y_true = y_true.reshape(*y_pred.shape[:-1], 1)
+        classes = y_pred.shape[-1]
+        with np.errstate(invalid="ignore"):  # NaN and what is too large become a wrong label, told below
+            labels = y_true.astype(np.int64)
+        wrong = (labels != y_true) | (labels < 0) | (labels >= classes)
+        if wrong.any():
+            raise ValueError(
+                f"{where}: labels must be integers from 0 to {classes - 1}, received {y_true[wrong][0]}"
+            )
+        return labels
+
 
 def mean(values: NDArray) -> float:
-    """Mean of the losses of samples, summed in float64."""
-    return float(values.mean(dtype=np.float64))
+    """Mean of the losses of samples, summed in float64; 0 if there are none."""
+    return float(values.mean(dtype=np.float64)) if values.size else 0.0
 
 
 def _log_softmax(z: NDArray) -> tuple[NDArray, NDArray]:
@@ -152,45 +197,21 @@ def _sum(values: NDArray) -> NDArray:
     return np.asarray(values.sum(axis=-1, keepdims=True))
 
 
-def _rows(y_true: NDArray, y_pred: NDArray) -> NDArray:
-    where = "categorical_crossentropy"
-    _check_outputs(where, y_pred)
-    if y_true.dtype.kind not in "fiub":
-        raise TypeError(f"{where}: y_true must hold real numbers, received dtype {y_true.dtype}")
-    if y_true.shape != y_pred.shape:
-        raise ValueError(
-            f"{where}: y_true must be rows of shape {y_pred.shape}, received shape {y_true.shape}; "
-            "for integer labels use sparse_categorical_crossentropy or konv.utils.to_categorical"
-        )
-    return y_true.astype(y_pred.dtype, copy=False)
-
-
-def _labels(y_true: NDArray, y_pred: NDArray) -> NDArray:
-    """Return labels as int64 with a last axis of length 1."""
-    where = "sparse_categorical_crossentropy"
-    _check_outputs(where, y_pred)
-    if y_true.dtype.kind not in "fiub":
-        raise TypeError(f"{where}: y_true must hold integers, received dtype {y_true.dtype}")
-    if y_true.shape == y_pred.shape[:-1]:
-        y_true = y_true[..., np.newaxis]
-    if y_true.shape != (*y_pred.shape[:-1], 1):
-        raise ValueError(
-            f"{where}: y_true must be integers of shape {y_pred.shape[:-1]}, received shape {y_true.shape}; "
-            "for one-hot rows use categorical_crossentropy"
-        )
-    classes = y_pred.shape[-1]
-    with np.errstate(invalid="ignore"):  # NaN and what is too large become a wrong label, told below
-        labels = y_true.astype(np.int64)
-    wrong = (labels != y_true) | (labels < 0) | (labels >= classes)
-    if wrong.any():
-        raise ValueError(
-            f"{where}: labels must be integers from 0 to {classes - 1}, received {y_true[wrong][0]}"
-        )
-    return labels
+def _wrong_shape(
+    labels: str,
+    kind: str,
+    expected: Shape,
+    y_true: Shape,
+    y_pred: Shape,
+    advice: str,
+) -> ValueError:
+    if len(y_true) <= 2 < len(y_pred):  # labels of whole images, outputs for each pixel
+        advice = f"the outputs have shape {y_pred}; is a Flatten missing?"
+    return ValueError(f"{labels} must be {kind} shape {expected}, received shape {y_true}; {advice}")
 
 
 def _check_outputs(where: str, y_pred: NDArray) -> None:
-    if y_pred.dtype.kind != "f" or y_pred.ndim < 2:
+    if y_pred.dtype.kind != "f" or y_pred.ndim < 2 or y_pred.shape[-1] == 0:
         raise ValueError(
             f"{where}: y_pred must be floats of shape (N, ..., classes), "
             f"received dtype {y_pred.dtype} and shape {y_pred.shape}"

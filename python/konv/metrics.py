@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from konv._arguments import instance, real, shown, snake_case, text
+from konv._arguments import call_text, instance, real, shown, snake_case, text
 
 __all__ = [
     "BinaryAccuracy",
@@ -73,7 +73,13 @@ class Metric:
 
     def update_state(self, y_true: NDArray, y_pred: NDArray) -> None:
         """Take in a batch of labels and outputs."""
-        values = self.per_sample(np.asarray(y_true), np.asarray(y_pred))
+        y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+        for name, array in (("y_true", y_true), ("y_pred", y_pred)):
+            if array.dtype.kind not in "fiub":
+                raise TypeError(
+                    f"{type(self).__name__}: {name} must hold real numbers, received dtype {array.dtype}"
+                )
+        values = self.per_sample(y_true, y_pred)
         if values.size:
             self._mean.add(float(values.mean(dtype=np.float64)), values.size)
 
@@ -94,6 +100,9 @@ class Metric:
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make another one like this."""
         return {"name": self.name}
+
+    def __repr__(self) -> str:
+        return call_text(self)
 
 
 class BinaryAccuracy(Metric):
@@ -188,7 +197,7 @@ def template(identifier: Any, where: str) -> Metric | str:
     """Take a metric of `compile`: as `get`, or a name that the shapes of labels and outputs will resolve."""
     if isinstance(identifier, str) and identifier.lower() in _BY_SHAPE:
         return identifier
-    return get(identifier, where, "each of metrics")
+    return instance(where, "each of metrics", identifier, Metric, _CLASSES, _BY_SHAPE)
 
 
 def resolve(template: Metric | str, y_true: NDArray, y_pred: NDArray) -> Metric:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from konv._arguments import flag, instance, real
+from konv._arguments import call_text, flag, instance, real
 from konv.backend import Array
 from konv.layers.variable import Variable
 
@@ -89,6 +89,9 @@ class Optimizer:
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make another one like this, without its state."""
         return {"learning_rate": self.learning_rate}
+
+    def __repr__(self) -> str:
+        return call_text(self)
 
 
 class SGD(Optimizer):

@@ -15,14 +15,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from konv import _random, initializers
+from konv import _random, initializers, ops
 from konv._arguments import Shape, flag, shape_of, shown, snake_case, text
 from konv.backend import Array
 from konv.layers.context import Context
 from konv.layers.variable import Variable
 from konv.ops.arguments import numbers
 
-_DTYPES = ("float32", "float64")
+_DTYPES = {
+    spelling: dtype
+    for dtype in (np.dtype(np.float32), np.dtype(np.float64))
+    for spelling in (dtype, dtype.type, dtype.name)
+}
 _NAMED_METHODS = ("build", "compute_output_shape", "forward", "backward")
 _LABELS = ("layer '", "model '")
 
@@ -40,6 +44,9 @@ def _naming(method: Callable[..., Any]) -> Callable[..., Any]:
             message = str(error)
             if type(error) not in (TypeError, ValueError, MemoryError) or message.startswith(_LABELS):
                 raise
+            op, _, rest = message.partition(": ")
+            if op in ops.__all__:  # which one a layer calls is its own affair
+                message = rest
             raise type(error)(f"{self.label}: {message}").with_traceback(error.__traceback__) from None
 
     return named
@@ -191,6 +198,8 @@ class Layer:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Layer:
         """Make a layer from what `get_config` returned."""
+        if not isinstance(config, dict):
+            raise TypeError(f"{cls.__name__}: config must be a dict, received {shown(config)}")
         return cls(**config)
 
     def add_weight(
@@ -310,8 +319,9 @@ def checked_name(where: str, name: Any) -> str:
 
 def checked_dtype(where: str, dtype: Any) -> np.dtype[Any]:
     """Take a dtype that kernels compute in."""
-    for name in _DTYPES:
-        checked = np.dtype(name)
-        if dtype is not None and dtype in (name, checked, checked.type):
-            return checked
-    raise ValueError(f'{where}: dtype must be "float32" or "float64", received {shown(dtype)}')
+    message = f'{where}: dtype must be "float32" or "float64", received {shown(dtype)}'
+    if not isinstance(dtype, (str, type, np.dtype)):
+        raise TypeError(message)
+    if dtype not in _DTYPES:
+        raise ValueError(message)
+    return _DTYPES[dtype]

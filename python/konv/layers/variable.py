@@ -68,6 +68,12 @@ class Variable:
             )
         if value.shape != self.shape:
             raise ValueError(f"weight '{self.name}' must have shape {self.shape}, received {value.shape}")
+        largest = np.finfo(self.dtype).max
+        if value.dtype != self.dtype and (np.isfinite(value) & (np.abs(value) > largest)).any():
+            raise ValueError(
+                f"weight '{self.name}' must be in the range of {self.dtype}, up to {largest:.3g}, "
+                f"received numbers up to {np.abs(value[np.isfinite(value)]).max():.3g}"
+            )
 
     def assign(self, value: np.ndarray[Any, Any]) -> None:
         """Take a copy of an array of the same shape."""

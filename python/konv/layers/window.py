@@ -28,7 +28,11 @@ def padding_argument(where: str, value: Any) -> PaddingArgument:
 def check_images(shape: Shape) -> None:
     """Raise unless a shape is that of images whose channels are known."""
     if len(shape) != 4:
-        raise ValueError(f"inputs must be images of shape (N, H, W, C), received shape {shape}")
+        hint = {
+            3: "; x[..., None] adds an axis of channels, Input's shape has one too",
+            5: "; Input's shape is without the batch axis",
+        }.get(len(shape), "")
+        raise ValueError(f"inputs must be images of shape (N, H, W, C), received shape {shape}{hint}")
     if shape[3] is None:
         raise ValueError(f"the number of input channels must be known, received shape {shape}")
 

@@ -67,6 +67,7 @@ def check_inputs(where: str, x: NDArray, input_shape: Shape) -> None:
         wanted in (None, size) for wanted, size in zip(input_shape[1:], x.shape[1:], strict=True)
     )
     if not fits:
+        hint = "; x[..., None] adds an axis of channels" if (*x.shape[1:], 1) == input_shape[1:] else ""
         raise ValueError(
-            f"{where}: x must have shape {input_shape}, as the model expects, received {x.shape}"
+            f"{where}: x must have shape {input_shape}, as the model expects, received {x.shape}{hint}"
         )

@@ -223,11 +223,13 @@ def _write_whole(filepath: str, tensors: dict[str, NDArray], metadata: dict[str,
     stem = os.fsdecode(os.fsencode(name)[: _LONGEST_NAME - len("..tmp")])
     temporary = os.path.join(folder, f".{stem}.tmp")
     mode = _permissions(target)
+    at_first = 0o666 if mode is None else mode  # of which the umask may take some away
+    os.stat(folder)  # where it isn't there, the error names it, not the temporary file
     _discard(temporary)
     try:
-        with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, mode or 0o666)) as file:
+        with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, at_first)) as file:
             if mode is not None:
-                os.chmod(temporary, mode)  # the umask may have taken some away
+                os.chmod(temporary, mode)
             file.write(save(tensors, metadata))
             file.flush()
             os.fsync(file.fileno())

@@ -61,6 +61,8 @@ class Sequential(TrainableModel):
             return
         if not isinstance(layer, Layer):
             raise TypeError(f"{self.label}: each layer must be a konv.layers.Layer, received {shown(layer)}")
+        if _holds(layer, self):
+            raise ValueError(f"{self.label}: a layer must not hold the model itself, received {layer.label}")
         if any(layer.name == other.name for other in self._layers):
             raise ValueError(
                 f"{self.label}: layers must have different names, received a second '{layer.name}'"
@@ -175,6 +177,10 @@ class Sequential(TrainableModel):
             for name, variable in layer.named_variables()
         ]
 
+    def __repr__(self) -> str:
+        names = ", ".join(layer.name for layer in self._layers)
+        return f"<{type(self).__name__} name={self.name} layers=[{names}]>"
+
     def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -196,8 +202,10 @@ class Sequential(TrainableModel):
             Classes of layers that aren't Konv's, by name.
         """
         where = cls.__name__
-        unknown = set(config) ^ {"name", "trainable", "input_shape", "layers"}
-        if unknown or not isinstance(config["layers"], list):
+        if not isinstance(config, dict):
+            raise TypeError(f"{where}: config must be a dict, received {shown(config)}")
+        wrong = set(config) ^ {"name", "trainable", "input_shape", "layers"}
+        if wrong or not isinstance(config["layers"], list):
             raise ValueError(
                 f"{where}: config must have name, trainable, input_shape and a list of layers, "
                 f"received {shown(config)}"
@@ -210,3 +218,9 @@ class Sequential(TrainableModel):
         for layer in layers:
             model.add(layer)
         return model
+
+
+def _holds(layer: Layer, model: Sequential) -> bool:
+    """Whether a layer is the model, or a model with it inside."""
+    inner = layer.layers if isinstance(layer, TrainableModel) else []
+    return layer is model or any(_holds(each, model) for each in inner)

@@ -20,6 +20,11 @@ def summary_lines(model: TrainableModel) -> list[str]:
     ValueError
         If the model isn't built, for its shapes aren't known.
     """
+    if not model.built:
+        raise ValueError(
+            f"summary: {model.label} must be built: "
+            "begin with konv.Input(shape), give input_shape, or call build"
+        )
     parameters = model.count_params()
     shape: Shape = model.input_shape
     rows: list[tuple[str, ...]] = [_HEADINGS]

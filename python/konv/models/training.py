@@ -14,7 +14,7 @@ import numpy as np
 
 from konv import _random, losses, optimizers
 from konv import callbacks as cb
-from konv._arguments import Shape, at_least, flag, integer, real, shown
+from konv._arguments import Shape, at_least, flag, integer, real, shown, text
 from konv.activations import softmax
 from konv.backend import Array, route
 from konv.layers.base import Layer
@@ -72,6 +72,7 @@ class TrainableModel(Layer):
             if not -len(self.layers) <= index < len(self.layers):
                 raise ValueError(f"{where}: index must be below {len(self.layers)}, received {index}")
             return self.layers[index]
+        name = text(where, "name", name)
         for layer in self.layers:
             if layer.name == name:
                 return layer
@@ -145,7 +146,7 @@ class TrainableModel(Layer):
         epochs : int
             The number at which to end, counted from 0; `epochs - initial_epoch` of them are run.
         verbose : {"auto", 0, 1, 2}
-            "auto" and 1: a progress bar on a terminal, lines in a pipe. 2: lines. 0: nothing.
+            Unless 0, each epoch ends in a line; "auto" and 1 show a bar too while it lasts, on a terminal.
         callbacks : list of Callback, optional
         validation_split : float
             Share of the samples, in [0, 1), taken off the end before any shuffling, to test on after each
@@ -357,7 +358,9 @@ class TrainableModel(Layer):
         if not self.compiled:
             raise ValueError(f"{where}: {self.label} must be compiled first, call compile(optimizer, loss)")
         _, (x, y) = numbers(where, {"x": x, "y": y})
-        return Examples.checked(where, self._inputs(where, x), y)
+        examples = Examples.checked(where, self._inputs(where, x), y)
+        self.loss.check_shapes(f"{where}: y", examples.y.shape, self.compute_output_shape(examples.x.shape))
+        return examples
 
     def _loss_and_logits(self) -> tuple[losses.Loss, bool]:
         """The loss as it is computed, and whether from the logits."""

@@ -52,6 +52,10 @@ def arrays(
 
 def numbers(where: str, named: dict[str, Array]) -> tuple[Backend, list[Array]]:
     """Take arrays of one backend, of real numbers of any dtype, each with a batch axis."""
+    for name, value in named.items():
+        if isinstance(value, (list, tuple)):
+            received = f"received {type(value).__name__}; use numpy.asarray"
+            raise TypeError(f"{where}: {name} must be an array, {received}")
     routed = {name: route(value, f"{where}: {name}") for name, value in named.items()}
     first_name = next(iter(routed))
     backend = routed[first_name][0]
