@@ -134,7 +134,7 @@ class DirectRun {
   void run_block(const T* x, const T* bias, bool relu, T* y, DirectScratch<T>& s, int64_t image,
                  int64_t block, int64_t group, int64_t first_filter_block, int64_t last_filter_block) const {
     fill_block_tables(plan_, block, s.tables);
-    const int64_t pixels = fill_pixels(plan_, s.tables, problem_.y_row, problem_.y_column, s.pixel, s.out);
+    fill_pixels(plan_, s.tables, problem_.y_row, problem_.y_column, s.pixel, s.out);
     for (int64_t first = 0; first < problem_.channels; first += plan_.channels) {
       const int64_t channels = std::min(plan_.channels, problem_.channels - first);
       pack_block(plan_, s.tables, kernels_, x + image * problem_.x_image + group * problem_.channels + first,
@@ -142,13 +142,8 @@ class DirectRun {
 
       DirectBlock<T> b{};
       b.slab = s.slab;
-      b.pixel = s.pixel;
-      b.out = s.out;
-      b.pixels = pixels;
-      b.tap = taps_.data();
-      b.taps = plan_.taps;
       b.length = plan_.merged ? plan_.length : channels;
-      b.packed = s.packed + packed_offset(group, first);
+      b.packed_taps = plan_.taps;
       b.first_block = first_filter_block;
       b.last_block = last_filter_block;
       b.filters = problem_.filters;
@@ -157,7 +152,21 @@ class DirectRun {
       b.finish = first + channels == problem_.channels;
       b.bias = bias ? bias + group * problem_.filters : nullptr;
       b.relu = relu;
-      tile_.forward(b);
+      // Rows that the same rows of taps reach go together; the others' taps would only add zeros.
+      const int64_t row_taps = plan_.merged ? 1 : problem_.w.taps;
+      for (int64_t row = 0, next; row < s.tables.rows; row = next) {
+        const TapRange live = live_taps(problem_.h, s.tables.first_row + row);
+        for (next = row + 1; next < s.tables.rows; ++next)
+          if (live_taps(problem_.h, s.tables.first_row + next) != live) break;
+        b.pixel = s.pixel + row * s.tables.columns;
+        b.out = s.out + row * s.tables.columns;
+        b.pixels = (next - row) * s.tables.columns;
+        b.tap = taps_.data() + live.first * row_taps;
+        b.taps = (live.last - live.first) * row_taps;
+        b.packed =
+            s.packed + packed_offset(group, first) + live.first * row_taps * b.length * tile_.block_filters;
+        tile_.forward(b);
+      }
     }
   }
 

@@ -132,29 +132,23 @@ class KernelGradientRun {
                  plan_.w.in * shape_.C, shape_.C, o.channels, s.slab);
 
       KernelGradientBlock<T> b{};
-      const int64_t row_pitch = plan_.slab_h.out_pitch * plan_.slab_w.positions * plan_.pitch;
-      for (int64_t i = 0; i < s.tables.rows; ++i) {
-        s.row_offset[i] = i * plan_.w.out * shape_.K;
-        s.runs[i] = {i * row_pitch, i * s.tables.columns, s.tables.columns};
-      }
-      b.grad_rows = s.tables.rows * s.tables.columns;
       b.blocks = ceil_div(o.filters, B);
-      PanelSource<T> panel{};
-      const T* first_grad =
+      const T* block_grad =
           grad +
           ((image * plan_.h.out + s.tables.first_row) * plan_.w.out + s.tables.first_column) * shape_.K +
           o.group * shape_.group_filters() + o.first_filter;
-      panel.run_offset = s.row_offset;
-      panel.runs = s.tables.rows;
-      panel.elements = s.tables.columns;
-      panel.element_stride = shape_.K;
-      panel.lane_stride = 1;
-      for (int64_t k = 0; k < b.blocks; ++k) {
-        panel.source = first_grad + k * B;
-        panel.lanes = std::min(B, o.filters - k * B);
-        panel.panel = s.grad + k * b.grad_rows * B;
-        tile_.pack_panel(panel);
+      if (shape_.K == B) {  // the gradient lies as a packed one would
+        b.grad = block_grad;
+        b.grad_rows = plan_.w.out;
+      } else {
+        b.grad = s.grad;
+        b.grad_rows = s.tables.columns;
+        pack_grad(block_grad, o, s);
       }
+      const int64_t row_pitch = plan_.slab_h.out_pitch * plan_.slab_w.positions * plan_.pitch;
+      for (int64_t i = 0; i < s.tables.rows; ++i)
+        s.runs[i] = {i * row_pitch, i * b.grad_rows, s.tables.columns};
+      b.grad_rows *= s.tables.rows;
 
       b.slab = s.slab;
       b.runs = s.runs;
@@ -163,10 +157,27 @@ class KernelGradientRun {
       b.tap = taps_.data();
       b.taps = plan_.taps;
       b.length = length_of(o);
-      b.grad = s.grad;
       b.sums = sums;
       b.accumulate = block > begin;
       tile_.kernel_gradient(b);
+    }
+  }
+
+  // The block's gradient as [filter block][row][column][B].
+  void pack_grad(const T* block_grad, const Owner& o, GradientScratch<T>& s) const {
+    const int64_t B = tile_.block_filters;
+    for (int64_t i = 0; i < s.tables.rows; ++i) s.row_offset[i] = i * plan_.w.out * shape_.K;
+    PanelSource<T> panel{};
+    panel.run_offset = s.row_offset;
+    panel.runs = s.tables.rows;
+    panel.elements = s.tables.columns;
+    panel.element_stride = shape_.K;
+    panel.lane_stride = 1;
+    for (int64_t k = 0; k < o.filters; k += B) {
+      panel.source = block_grad + k;
+      panel.lanes = std::min(B, o.filters - k);
+      panel.panel = s.grad + k * s.tables.rows * s.tables.columns;
+      tile_.pack_panel(panel);
     }
   }
 

@@ -54,6 +54,14 @@ TapAxis input_gradient_taps(const WindowAxis& axis, int64_t phase) {
   return without_dead_taps(taps);
 }
 
+TapRange live_taps(const TapAxis& axis, int64_t output) {
+  const int64_t position = output * axis.stride + axis.origin;  // of tap 0
+  const auto first_at = [&](int64_t input) {
+    return std::clamp<int64_t>(ceil_div(input - position, axis.step), 0, axis.taps);
+  };
+  return {first_at(0), first_at(axis.in)};
+}
+
 std::vector<int64_t> live_phases(const WindowAxis& axis) {
   const int64_t period = axis.stride / std::gcd(axis.stride, axis.dilation);
   std::vector<int64_t> phases;

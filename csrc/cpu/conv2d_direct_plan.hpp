@@ -34,6 +34,14 @@ TapAxis input_gradient_taps(const WindowAxis& axis, int64_t phase);
 // The phases that some tap reaches, rising: at most as many as taps, however large the stride.
 std::vector<int64_t> live_phases(const WindowAxis& axis);
 
+// The taps [first, last) of an output that meet the input.
+struct TapRange {
+  int64_t first, last;
+  bool operator!=(const TapRange& other) const { return first != other.first || last != other.last; }
+};
+
+TapRange live_taps(const TapAxis& axis, int64_t output);
+
 // How a slab holds what `block` neighbouring outputs read along one axis: as the input lies ("dense"), or tap
 // after tap for each output ("compact"), whichever is smaller.
 struct SlabAxis {

@@ -16,6 +16,8 @@
 namespace konv::cpu {
 namespace {
 
+constexpr double kTaskNanoseconds =
+    50e3;                              // the rows of a task; one row may take less than handing out a task
 constexpr int64_t kTileColumns = 112;  // outputs of a row at a time: their T stays in L1
 
 template <class T>
@@ -28,6 +30,9 @@ class FewChannelsRun {
         lane_blocks_(ceil_div(lanes_, tile_.block_filters)),
         columns_(std::min(kTileColumns, shape.w.out)),
         threads_(threads_for(kMaxThreads, shape.flops() / kFlopsPerNanosecond)) {
+    const double rows = std::max(1.0, static_cast<double>(shape.N * shape.h.size));
+    const double row_nanoseconds = std::max(1.0, shape.flops() / kFlopsPerNanosecond / rows);
+    task_rows_ = static_cast<int64_t>(std::clamp(kTaskNanoseconds / row_nanoseconds, 1.0, rows));
     for (int64_t q = 0; q < columns_; ++q) {
       pixel_.push_back(q * shape.K);
       row_.push_back(q * lanes_);
@@ -49,10 +54,12 @@ class FewChannelsRun {
     one.take<T>(columns_ * lanes_);
     const int64_t rows_of_taps = shape_.groups * shape_.h.window;
     parallel_for(threads_, rows_of_taps, [&](int64_t task, int) { pack_tap_row(kernel, packed, task); });
-    parallel_for(threads_, shape_.N * shape_.h.size, [&](int64_t row, int thread) {
+    const int64_t rows = shape_.N * shape_.h.size, tasks = ceil_div(rows, task_rows_);
+    parallel_for(threads_, tasks, [&](int64_t task, int thread) {
       Carver own(static_cast<char*>(scratch) + shared.bytes() + thread * one.bytes());
       T* t = own.take<T>(columns_ * lanes_);
-      run_row(grad, packed, bias, grad_x + row * shape_.w.size * shape_.C, t, row);
+      for (int64_t row = rows * task / tasks; row < rows * (task + 1) / tasks; ++row)
+        run_row(grad, packed, bias, grad_x + row * shape_.w.size * shape_.C, t, row);
     });
   }
 
@@ -99,6 +106,7 @@ class FewChannelsRun {
           b.tap = &no_tap;
           b.taps = 1;
           b.length = shape_.group_filters();
+          b.packed_taps = 1;
           b.packed = packed + (group * h.window + r) * tap_row_size();
           b.last_block = lane_blocks_;
           b.filters = lanes_;
@@ -129,7 +137,7 @@ class FewChannelsRun {
   Conv2dShape shape_;
   int64_t lanes_;  // (s, c) of one tap row
   const Conv2dDirectTile<T>& tile_;
-  int64_t lane_blocks_, columns_;
+  int64_t lane_blocks_, columns_, task_rows_;
   std::vector<int64_t> pixel_, row_;
   int threads_;
 };

@@ -88,7 +88,7 @@ template <class T, int Vectors, int Rows>
 KONV_INLINE void forward_tile(const DirectBlock<T>& b, int64_t first_pixel, int64_t block) {
   constexpr int B = Vectors * kLanes<T>;
   Vector<T> acc[Rows][Vectors] = {};
-  const T* w = b.packed + block * b.taps * b.length * B;
+  const T* w = b.packed + block * b.packed_taps * b.length * B;
   for (int64_t t = 0; t < b.taps; ++t) {
     const T* a[Rows];
     for (int i = 0; i < Rows; ++i) a[i] = b.slab + b.pixel[first_pixel + i] + b.tap[t];

@@ -54,7 +54,8 @@ struct DirectBlock {
   int64_t pixels;
   const int64_t* tap;
   int64_t taps, length;
-  const T* packed;
+  const T* packed;      // the first tap of filter block 0
+  int64_t packed_taps;  // taps from one filter block to the next: at least `taps`
   int64_t first_block, last_block, filters;
   T* y;
   bool accumulate;  // add to y; else overwrite whatever it holds
