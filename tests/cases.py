@@ -205,6 +205,8 @@ CONV_CASES = (
     ConvCase("one_column", (2, 9, 1, 4), (3, 1, 4, 5)),
     ConvCase("rows_beyond_image", (2, 1, 9, 4), (3, 3, 4, 5), padding="same"),
     ConvCase("columns_beyond_image", (2, 9, 1, 4), (3, 3, 4, 5), padding="same"),
+    ConvCase("no_column_meets_image", (2, 2, 1, 6), (4, 2, 6, 9), padding="same", dilation_rate=(1, 3)),
+    ConvCase("no_row_meets_image", (2, 1, 2, 18), (2, 4, 18, 9), padding="same", dilation_rate=(3, 1)),
     ConvCase("first_layer_gray", (3, 12, 11, 1), (3, 3, 1, 32)),
     ConvCase("first_layer_gray_5x5", (2, 12, 11, 1), (5, 5, 1, 6), padding="same"),
     ConvCase("first_layer_color", (2, 9, 10, 3), (3, 3, 3, 64), padding="same"),

@@ -153,7 +153,6 @@ class DirectRun {
       b.bias = bias ? bias + group * problem_.filters : nullptr;
       b.relu = relu;
       // Rows that the same rows of taps reach go together; the others' taps would only add zeros.
-      const int64_t row_taps = plan_.merged ? 1 : problem_.w.taps;
       for (int64_t row = 0, next; row < s.tables.rows; row = next) {
         const TapRange live = live_taps(problem_.h, s.tables.first_row + row);
         for (next = row + 1; next < s.tables.rows; ++next)
@@ -161,10 +160,10 @@ class DirectRun {
         b.pixel = s.pixel + row * s.tables.columns;
         b.out = s.out + row * s.tables.columns;
         b.pixels = (next - row) * s.tables.columns;
-        b.tap = taps_.data() + live.first * row_taps;
-        b.taps = (live.last - live.first) * row_taps;
-        b.packed =
-            s.packed + packed_offset(group, first) + live.first * row_taps * b.length * tile_.block_filters;
+        b.tap = taps_.data() + live.first * plan_.row_taps;
+        b.taps = (live.last - live.first) * plan_.row_taps;
+        b.packed = s.packed + packed_offset(group, first) +
+                   live.first * plan_.row_taps * b.length * tile_.block_filters;
         tile_.forward(b);
       }
     }

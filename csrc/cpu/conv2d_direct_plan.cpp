@@ -112,16 +112,16 @@ SlabPlan make_slab_plan(const TapAxis& h, const TapAxis& w, int64_t channels, bo
   while (plan.channels > kLeastChannels && positions * padded(plan.channels) * item_size > kSlabBytes)
     plan.channels = std::max(kLeastChannels, plan.channels / 2);
   plan.pitch = padded(plan.channels);
-  plan.taps = plan.merged ? h.taps : h.taps * w.taps;
+  plan.row_taps = plan.merged ? std::min<int64_t>(1, w.taps) : w.taps;
+  plan.taps = h.taps * plan.row_taps;
   plan.length = plan.merged ? w.taps * channels : plan.channels;
-  if (w.taps == 0) plan.taps = 0;
   return plan;
 }
 
 std::vector<int64_t> SlabPlan::tap_offsets() const {
   std::vector<int64_t> offsets;
   for (int64_t r = 0; r < h.taps; ++r)
-    for (int64_t s = 0; s < (merged ? std::min<int64_t>(1, w.taps) : w.taps); ++s)
+    for (int64_t s = 0; s < row_taps; ++s)
       offsets.push_back((r * slab_h.tap_pitch * slab_w.positions + s * slab_w.tap_pitch) * pitch);
   return offsets;
 }

@@ -64,7 +64,8 @@ struct SlabPlan {
   int64_t channels;                   // channels of one slab
   int64_t pitch;                      // slab elements between neighbouring positions
   bool merged;                        // taps of a row and channels form one contiguous axis
-  int64_t taps, length;               // taps of the kernel contract, and elements of a whole slab's tap
+  int64_t row_taps, taps;             // taps of the kernel contract: of one row of taps, of all
+  int64_t length;                     // elements of a whole slab's tap
 
   int64_t pixels() const { return slab_h.block * slab_w.block; }
   int64_t elements() const { return slab_h.positions * slab_w.positions * pitch; }
