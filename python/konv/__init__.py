@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         models,
         ops,
         optimizers,
+        regularizers,
         utils,
     )
     from konv._show_config import show_config
@@ -50,6 +51,7 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "regularizers",
     "show_config",
     "utils",
 ]

@@ -113,8 +113,8 @@ class Softmax(Layer):
         return (grad if saved is None else activations.softmax_backward(grad, saved, self.axis)), []
 
     @property
-    def ends_in_softmax(self) -> bool:
-        return self.axis == -1
+    def ends_in(self) -> str | None:
+        return "softmax" if self.axis == -1 else None
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

@@ -84,8 +84,8 @@ class Affine(Layer):
         return grad_inputs, [own for own in grads if own is not None]
 
     @property
-    def ends_in_softmax(self) -> bool:
-        return self.activation == activations.softmax
+    def ends_in(self) -> str | None:
+        return "softmax" if self.activation == activations.softmax else None
 
     def get_config(self) -> dict[str, Any]:
         return {

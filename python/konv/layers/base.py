@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from konv import _random, initializers, ops
+from konv import _random, initializers, ops, regularizers
 from konv._arguments import Shape, flag, shape_of, shown, snake_case, text
 from konv.backend import Array
 from konv.layers.context import Context
@@ -188,10 +188,10 @@ class Layer:
         return 0
 
     @property
-    def ends_in_softmax(self) -> bool:
-        """Whether the outputs are softmax over the last axis, which `forward` leaves out if
-        `context.logits`."""
-        return False
+    def ends_in(self) -> str | None:
+        """Name of the activation that the outputs went through last and that `forward` leaves out if
+        `context.logits`: "softmax" (over the last axis), "sigmoid", or None."""
+        return None
 
     # What every layer has.
 
@@ -209,16 +209,23 @@ class Layer:
         initializer: Any = "glorot_uniform",
         *,
         trainable: bool = True,
+        regularizer: Any = None,
     ) -> Variable:
         """Add a weight; `get_weights`, `backward` and files have weights in the order in which they were
-        added."""
+        added.
+
+        `regularizer` is a penalty on it, see `konv.regularizers`.
+        """
         if any(variable.name == name for variable in self._variables):
             raise ValueError(
                 f"{self.label}: there must be one weight of each name, received a second '{name}'"
             )
         key = _random.derive(self._seed, len(self._variables))
         initializer = initializers.get(initializer, self.label, f"initializer of '{name}'")
-        variable = Variable(name, shape, self.dtype, initializer, key, trainable=trainable)
+        regularizer = regularizers.get(regularizer, self.label, f"regularizer of '{name}'")
+        variable = Variable(
+            name, shape, self.dtype, initializer, key, trainable=trainable, regularizer=regularizer
+        )
         self._variables.append(variable)
         return variable
 

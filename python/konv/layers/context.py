@@ -19,7 +19,7 @@ class Context:
     for_backward : bool
         Whether `backward` will follow; if not, a layer need not keep anything for it.
     logits : bool
-        Whether a layer that ends in softmax is to leave the softmax out (see `Layer.ends_in_softmax`).
+        Whether a layer that ends in softmax or sigmoid is to leave it out (see `Layer.ends_in`).
     backend : Backend
         Array library and kernels of the inputs.
     seed, step : int

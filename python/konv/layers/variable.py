@@ -10,6 +10,7 @@ import numpy as np
 from konv._arguments import require_memory, shown
 from konv.backend import Array
 from konv.initializers import Initializer
+from konv.regularizers import Regularizer
 
 
 class Variable:
@@ -26,6 +27,8 @@ class Variable:
     dtype : dtype
     trainable : bool
         Whether gradients are computed for it while its layer is trainable.
+    regularizer : Regularizer or None
+        Penalty that training adds to the loss while the variable is trained.
     """
 
     def __init__(
@@ -37,11 +40,13 @@ class Variable:
         key: int,
         *,
         trainable: bool = True,
+        regularizer: Regularizer | None = None,
     ) -> None:
         self.name = name
         self.shape = shape
         self.dtype = dtype
         self.trainable = trainable
+        self.regularizer = regularizer
         self._initializer = initializer
         self._key = key
         self._value: Array | None = None

@@ -157,8 +157,8 @@ class Sequential(TrainableModel):
         return total
 
     @property
-    def ends_in_softmax(self) -> bool:
-        return bool(self._layers) and self._layers[-1].ends_in_softmax
+    def ends_in(self) -> str | None:
+        return self._layers[-1].ends_in if self._layers else None
 
     @property
     def variables(self) -> list[Variable]:

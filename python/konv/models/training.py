@@ -106,7 +106,7 @@ class TrainableModel(Layer):
         self.metrics = templates
         self.compiled = True
         self.reset_random_state(_random.new_seed(), 0)
-        if self.ends_in_softmax and getattr(self.loss, "from_logits", False):
+        if self.ends_in == "softmax" and getattr(self.loss, "from_logits", False):
             warnings.warn(
                 "compile: loss has from_logits=True but the model ends in softmax; its logits are taken",
                 stacklevel=2,
@@ -364,7 +364,7 @@ class TrainableModel(Layer):
 
     def _loss_and_logits(self) -> tuple[losses.Loss, bool]:
         """The loss as it is computed, and whether from the logits."""
-        if self.ends_in_softmax and isinstance(self.loss, losses.Crossentropy):
+        if self.ends_in == "softmax" and isinstance(self.loss, losses.Crossentropy):
             return self.loss.on_logits(), True
         return self.loss, False
 

@@ -1,0 +1,119 @@
+"""`konv.regularizers`: penalties on weights that training adds to the loss, with Keras's names.
+
+The penalty is added to the loss as it stands, whatever the size of the batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from konv._arguments import call_text, instance, real
+from konv.backend import Array
+
+__all__ = ["L1", "L1L2", "L2", "Regularizer", "get"]
+
+
+class Regularizer:
+    """Base of regularizers. A subclass defines both methods and, if it has arguments, `get_config`."""
+
+    def __call__(self, value: Array) -> float:
+        """Return the penalty of a weight."""
+        raise NotImplementedError(f"{type(self).__name__}: __call__ is not defined")
+
+    def gradient(self, value: Array) -> Array:
+        """Return the gradient of the penalty, an array like the weight."""
+        raise NotImplementedError(f"{type(self).__name__}: gradient is not defined")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make another one like this."""
+        return {}
+
+    def __repr__(self) -> str:
+        return call_text(self)
+
+
+class L1L2(Regularizer):
+    """`l1 * sum(|w|) + l2 * sum(w * w)`.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        At least 0.
+
+    Examples
+    --------
+    >>> L1L2(l1=0.5, l2=0.25)(np.array([2.0, -1.0]))
+    2.75
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
+        where = type(self).__name__
+        self.l1 = real(where, "l1", l1, 0.0)
+        self.l2 = real(where, "l2", l2, 0.0)
+
+    def __call__(self, value: Array) -> float:
+        with np.errstate(all="ignore"):
+            penalty = self.l1 * float(abs(value).sum(dtype=np.float64)) if self.l1 else 0.0
+            return penalty + (self.l2 * float((value * value).sum(dtype=np.float64)) if self.l2 else 0.0)
+
+    def gradient(self, value: Array) -> Array:
+        with np.errstate(all="ignore"):
+            gradient = (2.0 * self.l2) * value
+            if self.l1:
+                gradient += self.l1 * np.sign(value)
+        return gradient
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l1": self.l1, "l2": self.l2}
+
+
+class L1(L1L2):
+    """`l1 * sum(|w|)`.
+
+    Examples
+    --------
+    >>> L1(0.5)(np.array([2.0, -1.0]))
+    1.5
+    """
+
+    def __init__(self, l1: float = 0.01) -> None:
+        super().__init__(l1=l1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l1": self.l1}
+
+
+class L2(L1L2):
+    """`l2 * sum(w * w)`.
+
+    Examples
+    --------
+    >>> L2(0.5)(np.array([2.0, -1.0]))
+    2.5
+    """
+
+    def __init__(self, l2: float = 0.01) -> None:
+        super().__init__(l2=l2)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l2": self.l2}
+
+
+_CLASSES: dict[str, type[Regularizer]] = {cls.__name__: cls for cls in (L1, L2, L1L2)}
+
+
+def get(identifier: Any, where: str = "regularizers.get", name: str = "identifier") -> Regularizer | None:
+    """Return the regularizer of a name, of a `{"class_name": ..., "config": ...}`, or the one that is given.
+
+    None stays None: no penalty.
+
+    Examples
+    --------
+    >>> get("l2").get_config()
+    {'l2': 0.01}
+    """
+    if identifier is None:
+        return None
+    return instance(where, name, identifier, Regularizer, _CLASSES)
