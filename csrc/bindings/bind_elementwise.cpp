@@ -1,4 +1,4 @@
-// ReLU; argument spellings: python/konv/_core.pyi.
+// ReLU and the error function; argument spellings: python/konv/_core.pyi.
 #include "bindings/array.hpp"
 #include "core/conv2d_shape.hpp"
 #include "cpu/elementwise.hpp"
@@ -29,11 +29,23 @@ py::array relu_backward(const py::array& grad, const py::array& y) {
   });
 }
 
+py::array erf(const py::array& x) {
+  const char* op = "erf";
+  return with_dtype(op, "x", x, [&](auto zero) {
+    using T = decltype(zero);
+    const T* xs = data_of<T>(op, "x", x);
+    const int64_t count = x.size();
+    cpu::Buffer y = without_gil([&] { return cpu::erf(op, xs, count); });
+    return to_array<T>(std::move(y), dims_of(x));
+  });
+}
+
 }  // namespace
 
 void bind_elementwise(py::module_& module) {
   module.def("relu", &relu);
   module.def("relu_backward", &relu_backward);
+  module.def("erf", &erf);
 }
 
 }  // namespace konv::bindings

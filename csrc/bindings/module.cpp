@@ -9,7 +9,9 @@ namespace konv::bindings {
 void bind_batch_norm(pybind11::module_& module);
 void bind_conv2d(pybind11::module_& module);
 void bind_elementwise(pybind11::module_& module);
+void bind_optimizer(pybind11::module_& module);
 void bind_pool2d(pybind11::module_& module);
+void bind_random(pybind11::module_& module);
 void bind_runtime(pybind11::module_& module);
 }  // namespace konv::bindings
 
@@ -24,6 +26,8 @@ PYBIND11_MODULE(_core, module) {
   konv::bindings::bind_batch_norm(module);
   konv::bindings::bind_conv2d(module);
   konv::bindings::bind_elementwise(module);
+  konv::bindings::bind_optimizer(module);
   konv::bindings::bind_pool2d(module);
+  konv::bindings::bind_random(module);
   konv::bindings::bind_runtime(module);
 }

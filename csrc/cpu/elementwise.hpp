@@ -1,4 +1,4 @@
-// ReLU and its gradient, over `count` elements of any shape.
+// ReLU, its gradient and the error function, over `count` elements of any shape.
 #pragma once
 
 #include <cstdint>
@@ -13,5 +13,9 @@ Buffer relu(const char* op, const T* x, int64_t count);
 // y is the result of the forward pass.
 template <class T>
 Buffer relu_backward(const char* op, const T* grad, const T* y, int64_t count);
+
+// The C library's erf: the same bits on every ISA.
+template <class T>
+Buffer erf(const char* op, const T* x, int64_t count);
 
 }  // namespace konv::cpu

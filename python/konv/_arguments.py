@@ -182,16 +182,16 @@ def channels_last(where: str, value: Any) -> None:
         )
 
 
-def path_of(where: str, value: Any) -> str:
+def path_of(where: str, value: Any, name: str = "filepath") -> str:
     """Take the path of a file."""
     try:
         path = os.fsdecode(value)
     except TypeError:
         raise TypeError(
-            f"{where}: filepath must be a str, bytes or os.PathLike, received {shown(value)}"
+            f"{where}: {name} must be a str, bytes or os.PathLike, received {shown(value)}"
         ) from None
     if not path or "\0" in path:
-        raise ValueError(f"{where}: filepath must be the name of a file, received {shown(value)}")
+        raise ValueError(f"{where}: {name} must be the name of a file, received {shown(value)}")
     return path
 
 
@@ -242,11 +242,12 @@ def instance(
     wanted = class_name.lower()
     for known, cls in classes.items():
         if wanted in (known.lower(), snake_case(known)):
-            unknown = set(config) - set(inspect.signature(cls).parameters)
-            if unknown:
+            try:
+                inspect.signature(cls).bind(**config)
+            except TypeError:
                 raise ValueError(
                     f"{where}: {name} must have a config of arguments of {known}, received {shown(config)}"
-                )
+                ) from None
             return cls(**config)
     names = ", ".join(f'"{each}"' for each in (*map(snake_case, classes), *other_names))
     raise ValueError(f"{where}: {name} must be one of {names}, received {shown(class_name)}")

@@ -152,6 +152,7 @@ def pool2d_output_shape(
 ) -> _Shape: ...
 def relu(x: _Float, /) -> _Float: ...
 def relu_backward(grad: _Float, y: _Float, /) -> _Float: ...
+def erf(x: _Float, /) -> _Float: ...
 def batch_norm(
     x: _Float,
     gamma: _Float | None,
@@ -179,6 +180,36 @@ def batch_norm_backward(
 ) -> tuple[_Float, _Float, _Float]: ...
 def dense(x: _Float, kernel: _Float, bias: _Float | None, relu: bool, /) -> _Float: ...
 def dense_backward(grad: _Float, x: _Float, kernel: _Float, needs: _Needs, /) -> _Gradients: ...
+
+# One step of an optimizer, in place on every array but the gradient; the arrays share no memory. Formulas:
+# csrc/cpu/kernels/optimizer.hpp; decay is the share of the value that is taken off before.
+def sgd_step(
+    value: _Float,
+    gradient: _Float,
+    velocity: _Float | None,
+    rate: float,
+    momentum: float,
+    nesterov: bool,
+    decay: float,
+    /,
+) -> None: ...
+def adam_step(
+    value: _Float,
+    gradient: _Float,
+    momentum: _Float,
+    velocity: _Float,
+    velocity_max: _Float | None,
+    rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    decay: float,
+    /,
+) -> None: ...
+
+# Words of the stream of a key (0 to 2^64 - 1), and uniform numbers in [0, 1) made of them: see konv._random.
+def philox_words(key: int, offset: int, count: int, /) -> NDArray[np.uint32]: ...
+def philox_uniform(key: int, offset: int, count: int, /) -> NDArray[np.float32]: ...
 
 # The process: threads, instruction set, build, memory.
 def get_num_threads() -> int: ...

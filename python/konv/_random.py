@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from konv import _core
+
 NDArray = np.ndarray[Any, Any]
 
 # First step of the path under a model's seed, by use.
@@ -29,24 +31,24 @@ _MULTIPLIER_0, _MULTIPLIER_1 = 0xD2511F53, 0xCD9E8D57
 _WEYL_0, _WEYL_1 = 0x9E3779B9, 0xBB67AE85  # golden ratio; sqrt(3) - 1
 _ROUNDS = 10
 _LOW = 0xFFFFFFFF
-_STREAM, _DERIVE = 0, 1  # third word of the counter
-_CHUNK = 1 << 14  # blocks drawn at a time: the rounds' arrays stay in L2
+_DERIVE = 1  # third word of the counter
+_LARGEST_COUNT = 2**63 - 1  # what kernels can be asked for: a MemoryError
 
 
-def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
+def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:
     """Ten rounds of Philox4x32.
 
     Parameters
     ----------
-    counter : tuple
-        Four words below 2^32, each an int or a uint64 array.
-    key : tuple
+    counter : tuple of int
+        Four words below 2^32.
+    key : tuple of int
         Two words below 2^32.
 
     Returns
     -------
-    tuple
-        Four words, ints or uint64 arrays.
+    tuple of int
+        Four words below 2^32.
 
     Examples
     --------
@@ -111,16 +113,7 @@ def words(key: int, count: int, *, offset: int = 0) -> NDArray:
     >>> bool((words(1, 10)[3:] == words(1, 7, offset=3)).all())
     True
     """
-    drawn = np.empty(count, np.uint32)
-    end = offset + count
-    for first in range(offset // 4, -(-end // 4), _CHUNK):
-        blocks = np.arange(first, min(first + _CHUNK, -(-end // 4)), dtype=np.uint64)
-        block_words = philox4x32((blocks & _LOW, blocks >> 32, _STREAM, 0), (key & _LOW, key >> 32))
-        chunk = np.stack(block_words, axis=1).astype(np.uint32).reshape(-1)
-        start = 4 * first  # position in the stream of the chunk's first word
-        begin, stop = max(offset, start), min(end, start + chunk.size)
-        drawn[begin - offset : stop - offset] = chunk[begin - start : stop - start]
-    return drawn
+    return _core.philox_words(key, offset, min(count, _LARGEST_COUNT))
 
 
 def uniform(key: int, shape: tuple[int, ...], *, offset: int = 0) -> NDArray:
@@ -146,13 +139,8 @@ def uniform(key: int, shape: tuple[int, ...], *, offset: int = 0) -> NDArray:
     >>> uniform(0, (2,))
     array([0.39904642, 0.88052016], dtype=float32)
     """
-    count = math.prod(shape)
-    numbers = np.empty(count, np.float32)
-    for first in range(0, count, 4 * _CHUNK):
-        part = words(key, min(4 * _CHUNK, count - first), offset=offset + first)
-        numbers[first : first + part.size] = part >> 8
-    numbers *= np.float32(2.0**-24)
-    return numbers.reshape(shape)
+    count = min(math.prod(shape), _LARGEST_COUNT)
+    return _core.philox_uniform(key, offset, count).reshape(shape)
 
 
 def permutation(key: int, count: int) -> NDArray:
@@ -178,8 +166,8 @@ def permutation(key: int, count: int) -> NDArray:
     >>> permutation(0, 5)
     array([3, 4, 2, 1, 0])
     """
-    pairs = words(key, 2 * count).astype(np.uint64).reshape(count, 2)
-    return np.argsort(pairs[:, 0] | pairs[:, 1] << np.uint64(32), kind="stable")
+    numbers = words(key, 2 * count).view(np.uint64)
+    return np.argsort(numbers, kind="stable")
 
 
 def _seeds_from(seed: int) -> Iterator[int]:

@@ -28,9 +28,12 @@ from pathlib import Path
 import conv2d_drivers
 import conv2d_kernels
 import normalization
+import optimizers
 import pooling
+import random_numbers
 import runtime
 
+MODULES = (conv2d_kernels, conv2d_drivers, pooling, normalization, optimizers, random_numbers, runtime)
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("CMakeLists.txt", "pyproject.toml", "csrc", "python", "tests")
 SECONDS = 600  # for the tests of one mutant: one that makes them hang is caught too
@@ -67,7 +70,7 @@ class Mutant:
 
 MUTANTS = [
     Mutant(file, what, old, new, tuple(f"tests/{test}" for test in tests.split()))
-    for module in (conv2d_kernels, conv2d_drivers, pooling, normalization, runtime)
+    for module in MODULES
     for file, rows in module.MUTANTS.items()
     for what, old, new, tests in rows
 ]

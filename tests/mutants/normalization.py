@@ -1,4 +1,4 @@
-"""Mutants of ReLU and batch normalisation.
+"""Mutants of elementwise operations and batch normalisation.
 
 By file (below csrc/): what is broken, the text, its replacement, the tests that must notice.
 """
@@ -6,6 +6,7 @@ By file (below csrc/): what is broken, the text, its replacement, the tests that
 from __future__ import annotations
 
 RELU = "test_relu.py::test_relu"
+BLOCKS = "test_erf.py::test_threads_do_not_change_a_bit"
 RELU_BACKWARD = "test_relu.py::test_relu_backward"
 INFERENCE = "test_batch_norm.py::test_inference"
 TRAINING = "test_batch_norm.py::test_training"
@@ -27,8 +28,16 @@ MUTANTS = {
         ),
         ("ReLU is missing", "relu<T>(access.load(x + i))", "access.load(x + i)", RELU),
     ],
+    "cpu/blocks.hpp": [
+        ("every block starts at the first element", "body(first, std::min", "body(0, std::min", BLOCKS),
+    ],
     "cpu/elementwise.cpp": [
-        ("every block starts at the first element", "body(first, std::min", "body(0, std::min", RELU),
+        (
+            "erf is its complement",
+            "y[i] = std::erf(x[i]);",
+            "y[i] = std::erfc(x[i]);",
+            "test_erf.py::test_values",
+        ),
     ],
     "cpu/kernels/batch_norm.cpp": [
         (

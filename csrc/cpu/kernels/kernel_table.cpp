@@ -18,13 +18,15 @@ extern const ElementwiseKernels<float> kElementwiseFloat32;
 extern const ElementwiseKernels<double> kElementwiseFloat64;
 extern const BatchNormKernels<float> kBatchNormFloat32;
 extern const BatchNormKernels<double> kBatchNormFloat64;
+extern const OptimizerKernels<float> kOptimizerFloat32;
+extern const OptimizerKernels<double> kOptimizerFloat64;
 
 extern const KernelTable kTable = {
     KONV_STRING(KONV_ISA),
     {&kConv2dDirectFloat32, &kConv2dDepthwiseFloat32, &kRowsFloat32, &kPool2dFloat32, &kElementwiseFloat32,
-     &kBatchNormFloat32},
+     &kBatchNormFloat32, &kOptimizerFloat32},
     {&kConv2dDirectFloat64, &kConv2dDepthwiseFloat64, &kRowsFloat64, &kPool2dFloat64, &kElementwiseFloat64,
-     &kBatchNormFloat64},
+     &kBatchNormFloat64, &kOptimizerFloat64},
 };
 
 }  // namespace konv::cpu::KONV_ISA

@@ -5,6 +5,7 @@
 #include "cpu/kernels/conv2d_depthwise.hpp"
 #include "cpu/kernels/conv2d_direct.hpp"
 #include "cpu/kernels/elementwise.hpp"
+#include "cpu/kernels/optimizer.hpp"
 #include "cpu/kernels/pool2d.hpp"
 #include "cpu/kernels/rows.hpp"
 
@@ -18,6 +19,7 @@ struct Kernels {
   const Pool2dKernels<T>* pool2d;
   const ElementwiseKernels<T>* elementwise;
   const BatchNormKernels<T>* batch_norm;
+  const OptimizerKernels<T>* optimizer;
 };
 
 struct KernelTable {

@@ -65,6 +65,15 @@ KONV_INLINE Vector<T> relu(Vector<T> v) {
   return v <= 0 ? Vector<T>{} : v;
 }
 
+// Lane by lane for the compiler's vectorizer: vector extensions have no square root.
+template <class T>
+KONV_INLINE Vector<T> square_root(Vector<T> v) {
+  T lanes[kLanes<T>];
+  store(lanes, v);
+  for (T& lane : lanes) lane = sizeof(T) == 4 ? __builtin_sqrtf(lane) : __builtin_sqrt(lane);
+  return load(lanes);
+}
+
 template <class T>
 KONV_INLINE void copy_elements(T* to, const T* from, int64_t count) {
   int64_t i = 0;

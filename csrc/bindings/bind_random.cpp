@@ -1,0 +1,26 @@
+// Random numbers; argument spellings: python/konv/_core.pyi.
+#include "bindings/array.hpp"
+#include "cpu/philox.hpp"
+
+namespace konv::bindings {
+namespace {
+
+py::array philox_words(uint64_t key, int64_t offset, int64_t count) {
+  cpu::Buffer words = without_gil([&] { return cpu::philox_words("philox_words", key, offset, count); });
+  return to_array<uint32_t>(std::move(words), Dims{count});
+}
+
+py::array philox_uniform(uint64_t key, int64_t offset, int64_t count) {
+  cpu::Buffer numbers =
+      without_gil([&] { return cpu::philox_uniform("philox_uniform", key, offset, count); });
+  return to_array<float>(std::move(numbers), Dims{count});
+}
+
+}  // namespace
+
+void bind_random(py::module_& module) {
+  module.def("philox_words", &philox_words);
+  module.def("philox_uniform", &philox_uniform);
+}
+
+}  // namespace konv::bindings
