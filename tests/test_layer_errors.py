@@ -19,6 +19,7 @@ from konv.layers import (
     Softmax,
 )
 from konv.layers.affine import Affine
+from konv.layers.convolution import Convolution
 
 NAMED = {"name": "mine"}
 CONV = r"^layer 'mine' \(Conv2D\): "
@@ -79,7 +80,7 @@ class Twice(Layer):
         (
             ValueError,
             lambda: Conv2D(3, 3, kernel_initializer="he", **NAMED),
-            CONV + 'kernel_initializer must be one of "glorot_uniform"',
+            CONV + 'kernel_initializer must be one of "constant", "glorot_normal"',
         ),
         (
             ValueError,
@@ -174,7 +175,11 @@ class Twice(Layer):
         (ValueError, lambda: ReLU(negative_slope=np.nan, **NAMED), r"\(ReLU\): negative_slope must be"),
         (TypeError, lambda: ReLU(threshold="0", **NAMED), r"\(ReLU\): threshold must be a number"),
         (TypeError, lambda: Input(8), "^Input: shape must be a tuple of ints or None, received 8"),
-        (ValueError, lambda: Input((8, -1)), r"^Input: shape \(each size\) must be an int of at least 1"),
+        (
+            ValueError,
+            lambda: Input((8, -1)),
+            r"^Input: shape \(each size\) must be an int of at least 1",
+        ),
         (ValueError, lambda: Input((8,), dtype="int8"), "^Input: dtype must be"),
         (
             ValueError,
@@ -301,16 +306,20 @@ def test_a_built_layer_checks_the_channels_of_another_place():
 
 
 def test_what_a_layer_with_a_kernel_must_define():
-    layer = Affine(
-        activation=None, use_bias=True, kernel_initializer="zeros", bias_initializer="zeros", name="mine"
-    )
+    weights = {
+        "kernel_initializer": "zeros",
+        "bias_initializer": "zeros",
+        "kernel_regularizer": None,
+        "bias_regularizer": None,
+    }
+    options = {"activation": None, "use_bias": True, "weights": weights, **NAMED}
+    affine, convolution = Affine(**options), Convolution(1, 1, "valid", None, 1, **options)
     x = np.ones((2, 3), np.float32)
     for call, missing in [
-        (lambda: layer.build((None, 3)), "_kernel_shape"),
-        (lambda: layer.forward(x, Context()), "_apply"),
-        (lambda: layer.backward(x, (x, linear, None), needs_input=True), "_gradients"),
+        (lambda: affine.build((None, 3)), "_kernel_shapes"),
+        (lambda: affine.forward(x, Context()), "_apply"),
+        (lambda: affine.backward(x, (x, linear, None), needs_input=True), "_gradients"),
+        (lambda: convolution.compute_output_shape((None, 4, 4, 1)), "_window_shape"),
     ]:
-        with pytest.raises(
-            NotImplementedError, match=rf"^layer 'mine' \(Affine\): {missing} is not defined$"
-        ):
+        with pytest.raises(NotImplementedError, match=rf"^layer 'mine' \(\w+\): {missing} is not defined$"):
             call()

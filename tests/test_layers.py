@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import re
 
@@ -12,16 +13,27 @@ import pytest
 from konv import layers
 from konv.activations import relu, softmax
 from konv.layers import (
+    Activation,
     AveragePooling2D,
     Context,
     Conv2D,
+    Conv2DTranspose,
     Dense,
+    DepthwiseConv2D,
+    Dropout,
     Flatten,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
     Input,
     Layer,
     MaxPooling2D,
     ReLU,
+    Rescaling,
+    Reshape,
+    SeparableConv2D,
     Softmax,
+    SumPooling2D,
+    ZeroPadding2D,
 )
 from numeric_gradient import numeric_gradient
 
@@ -35,9 +47,63 @@ CASES = {
     "conv relu": (lambda: Conv2D(3, 3, activation="relu", dtype="float64"), (2, 5, 4, 2)),
     "conv softmax": (lambda: Conv2D(3, 1, activation="softmax", dtype="float64"), (2, 2, 2, 2)),
     "conv no bias": (lambda: Conv2D(3, 3, use_bias=False, dtype="float64"), (1, 4, 4, 2)),
+    "conv sigmoid": (lambda: Conv2D(3, 1, activation="sigmoid", dtype="float64"), (2, 2, 2, 2)),
+    "depthwise": (lambda: DepthwiseConv2D(3, dtype="float64"), (2, 5, 4, 3)),
+    "depthwise multiplied": (
+        lambda: DepthwiseConv2D((3, 2), (2, 1), "same", 2, activation="relu", dtype="float64"),
+        (2, 5, 4, 3),
+    ),
+    "depthwise no bias": (
+        lambda: DepthwiseConv2D(2, dilation_rate=2, use_bias=False, dtype="float64"),
+        (1, 4, 4, 2),
+    ),
+    "separable": (lambda: SeparableConv2D(4, 3, dtype="float64"), (2, 5, 4, 2)),
+    "separable multiplied": (
+        lambda: SeparableConv2D(3, 2, 2, "same", depth_multiplier=2, activation="tanh", dtype="float64"),
+        (2, 5, 4, 2),
+    ),
+    "separable no bias": (
+        lambda: SeparableConv2D(3, 3, padding=1, dilation_rate=2, use_bias=False, dtype="float64"),
+        (1, 5, 5, 2),
+    ),
+    "transposed": (lambda: Conv2DTranspose(3, 3, dtype="float64"), (2, 3, 4, 2)),
+    "transposed same": (
+        lambda: Conv2DTranspose(2, (3, 2), 2, "same", activation="relu", dtype="float64"),
+        (2, 3, 4, 3),
+    ),
+    "transposed explicit": (
+        lambda: Conv2DTranspose(2, 3, 3, ((1, 0), (2, 1)), (1, 2), use_bias=False, dtype="float64"),
+        (1, 3, 2, 2),
+    ),
     "max pool": (lambda: MaxPooling2D(2), (2, 5, 4, 3)),
     "max pool overlapping": (lambda: MaxPooling2D(3, strides=1, padding="same"), (1, 4, 4, 2)),
     "average pool": (lambda: AveragePooling2D((3, 2), 2, "same"), (2, 5, 4, 3)),
+    "sum pool": (lambda: SumPooling2D((3, 2), 2, "same"), (2, 5, 4, 3)),
+    "global average pool": (lambda: GlobalAveragePooling2D(), (2, 5, 4, 3)),
+    "global average pool keepdims": (lambda: GlobalAveragePooling2D(keepdims=True), (2, 3, 2, 3)),
+    "global max pool": (lambda: GlobalMaxPooling2D(), (2, 5, 4, 3)),
+    "global max pool keepdims": (lambda: GlobalMaxPooling2D(keepdims=True), (2, 20, 20, 1)),
+    "zero padding": (lambda: ZeroPadding2D(((0, 1), (2, 3))), (2, 3, 2, 2)),
+    "reshape": (lambda: Reshape((3, -1)), (2, 2, 3, 2)),
+    "rescaling": (lambda: Rescaling(2.5, -1, dtype="float64"), (2, 3)),
+    "rescaling by channel": (lambda: Rescaling((1, 2, 3), [0.5, 0, 1], dtype="float64"), (2, 2, 3)),
+    "dropout": (lambda: Dropout(0.0), (2, 3)),
+    **{
+        name: (lambda name=name: Activation(name), (3, 4, 2))
+        for name in (
+            "linear",
+            "relu6",
+            "leaky_relu",
+            "elu",
+            "sigmoid",
+            "hard_sigmoid",
+            "tanh",
+            "silu",
+            "gelu",
+        )
+    },
+    "activation relu": (lambda: Activation("relu"), (3, 4)),
+    "activation softmax": (lambda: Activation("softmax"), (2, 3, 4)),
     "relu": (lambda: ReLU(), (3, 4, 2)),
     "relu variations": (lambda: ReLU(max_value=0.5, negative_slope=0.2, threshold=0.1), (5, 7)),
     "flatten": (lambda: Flatten(), (2, 3, 2)),
@@ -127,7 +193,7 @@ def test_gradients_are_computed_only_where_asked_for(case):
 
 def test_config_makes_a_twin(case):
     layer, x, y, _, _ = case
-    twin = type(layer).from_config(layer.get_config())
+    twin = type(layer).from_config(json.loads(json.dumps(layer.get_config())))
     twin.build((None, *x.shape[1:]))
     twin.set_weights(layer.get_weights())
     assert twin.get_config() == layer.get_config()
@@ -151,8 +217,12 @@ def test_softmax_is_left_out_for_logits(layer):
     assert all(np.array_equal(each, grad.sum((0, 1, 2))) for each in grads[1:])
 
 
-def test_inference_keeps_no_argmax():
-    assert MaxPooling2D().forward(np.zeros((1, 4, 4, 1)), Context(for_backward=False))[1] is None
+@pytest.mark.parametrize(
+    "layer", [MaxPooling2D(), GlobalMaxPooling2D(), ReLU(), ReLU(max_value=6), Softmax(), Conv2D(2, 1)]
+)
+def test_inference_keeps_nothing(layer):
+    layer.build((None, 4, 4, 1))
+    assert layer.forward(np.zeros((1, 4, 4, 1), np.float32), Context(for_backward=False))[1] is None
 
 
 def test_unknown_sizes():
@@ -161,6 +231,20 @@ def test_unknown_sizes():
     assert MaxPooling2D(7).compute_output_shape((None, 14, None, 3)) == (None, 2, None, 3)
     assert Flatten().compute_output_shape(shape) == (None, None)
     assert Dense(2).compute_output_shape((None, None, 3)) == (None, None, 2)
+    assert DepthwiseConv2D(3, depth_multiplier=2).compute_output_shape(shape) == (None, None, None, 6)
+    assert SeparableConv2D(8, 3).compute_output_shape((None, 9, None, 3)) == (None, 7, None, 8)
+    assert Conv2DTranspose(8, 3, 2).compute_output_shape((None, 4, None, 3)) == (None, 9, None, 8)
+    assert Conv2DTranspose(8, 3, padding=4).compute_output_shape(shape) == (None, None, None, 8)
+    assert GlobalMaxPooling2D().compute_output_shape(shape) == (None, 3)
+    assert GlobalAveragePooling2D(keepdims=True).compute_output_shape(shape) == (None, 1, 1, 3)
+    assert ZeroPadding2D().compute_output_shape((None, 5, None, 3)) == (None, 7, None, 3)
+    assert Reshape((-1, 3)).compute_output_shape(shape) == (None, None, 3)
+    assert Reshape((4, 3)).compute_output_shape(shape) == (None, 4, 3)
+    assert Reshape(()).compute_output_shape((None, 1)) == (None,)
+    assert Rescaling([1, 2]).compute_output_shape((None, None)) == (None, None)
+    assert Dropout(0.5, (None, 1)).compute_output_shape((None, None)) == (None, None)
+    assert DepthwiseConv2D(3).multiply_adds(shape) is None
+    assert Conv2DTranspose(8, 3).multiply_adds(shape) is None
     assert Conv2D(8, 3).multiply_adds(shape) is None
     assert Dense(2).multiply_adds((None, None, 3)) is None
 
@@ -239,8 +323,33 @@ def test_names_of_activations_are_taken_in_any_case():
 def test_relu_variations_by_hand():
     x = np.array([[-1.0, 0.0, 0.5, 1.0, 2.0, 3.0]], np.float32)
     layer = ReLU(max_value=2, negative_slope=0.5, threshold=1)
-    assert layer(x).tolist() == [[-1.0, -0.5, -0.25, 1.0, 2.0, 2.0]]
+    assert layer(x).tolist() == [[-1.0, -0.5, -0.25, 0.0, 2.0, 2.0]]
     assert ReLU()(np.array([[-0.0, np.nan]], np.float32)).tobytes()[:4] == bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "slopes"),
+    [
+        (ReLU(), {-1: 0, 0: 0, 1: 1}),
+        (ReLU(6), {0: 0, 5: 1, 6: 0, 7: 0}),
+        (ReLU(3), {0: 0, 2: 1, 3: 1, 4: 0}),
+        (ReLU(negative_slope=0.5), {-1: 0.5, 0: 0.5, 1: 1}),
+        (ReLU(6, 0.5), {-1: 0.5, 0: 0, 6: 1, 7: 0}),
+        (ReLU(None, 0.5, 1), {0: 0.5, 1: 0, 2: 1}),
+    ],
+)
+def test_slopes_of_relu_at_its_corners(layer, slopes):
+    x = np.array([list(slopes)], float)
+    _, saved = layer.forward(x, Context(training=True))
+    grad_x, _ = layer.backward(np.ones_like(x), saved, needs_input=True)
+    assert grad_x.tolist() == [list(slopes.values())]
+
+
+@pytest.mark.parametrize("options", [{}, {"max_value": 6}, {"max_value": 2}, {"negative_slope": 0.5}])
+def test_relu_of_infinities_and_nan(options):
+    y = ReLU(**options)(np.array([[-np.inf, np.inf, np.nan]], np.float32))
+    below = -np.inf if "negative_slope" in options else 0
+    np.testing.assert_array_equal(y, [[below, options.get("max_value", np.inf), np.nan]])
 
 
 def test_context_keys_differ():

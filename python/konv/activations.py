@@ -1,7 +1,22 @@
-"""`konv.activations`: elementwise functions and softmax, each with its gradient.
+"""`konv.activations`: functions of single elements, and softmax, each with its gradient.
 
-`linear` is x, `relu` max(x, 0), `softmax` exp(x) / sum(exp(x)) along the last axis. Each can be called with
-an array, `relu(x)`, and stand in `activation=` of a layer, as can its name.
+Each can be called with an array, `relu(x)`, and stand in `activation=` of a layer, as can its name:
+
+============ ===================================================================
+linear       x
+relu         max(x, 0)
+relu6        min(max(x, 0), 6)
+leaky_relu   x, but 0.2 x below 0
+elu          x, but exp(x) - 1 below 0
+sigmoid      1 / (1 + exp(-x))
+hard_sigmoid relu6(x + 3) / 6
+tanh         tanh(x)
+silu         x * sigmoid(x)
+gelu         x * Phi(x), Phi the normal distribution (Hendrycks, Gimpel, arXiv:1606.08415)
+softmax      exp(x) / sum(exp(x)) along the last axis
+============ ===================================================================
+
+At infinities the results (except softmax's) and gradients are the limits; NaN stays NaN.
 
 An `Activation` maps an array to a result and what its gradient needs, kept by the caller. Where a kernel can
 apply it to its own result, `fused` is the kernel's name for it, and what its gradient needs is the result.
@@ -9,6 +24,7 @@ apply it to its own result, `fused` is the kernel's name for it, and what its gr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +33,25 @@ import numpy as np
 
 from konv import ops
 from konv._arguments import shown
-from konv.backend import Array, route
+from konv._masking import keep
+from konv.backend import Array, Backend
+from konv.ops.arguments import arrays
 
-__all__ = ["Activation", "get", "linear", "relu", "softmax"]
+__all__ = [
+    "Activation",
+    "elu",
+    "gelu",
+    "get",
+    "hard_sigmoid",
+    "leaky_relu",
+    "linear",
+    "relu",
+    "relu6",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "tanh",
+]
 
 
 @dataclass(frozen=True)
@@ -50,6 +82,8 @@ class Activation:
 
     def __call__(self, x: Array) -> Array:
         """Return the function of `x`."""
+        if getattr(x, "ndim", 1) == 0:  # NumPy would make scalars of it on the way
+            return self.forward(x.reshape(1))[0].reshape(())
         return self.forward(x)[0]
 
     def finish(self, x: Array) -> tuple[Array, Any]:
@@ -60,7 +94,7 @@ class Activation:
 def softmax_forward(x: Array, axis: int = -1) -> tuple[Array, Array]:
     """Return softmax of `x` along an axis, `exp(x - max) / sum`, as the result and as what its gradient
     needs."""
-    backend, x = route(x, "softmax: x")
+    backend, (x,) = arrays("softmax", {"x": x})
     with np.errstate(all="ignore"):
         y = x - x.max(axis=axis, keepdims=True)
         backend.array_module.exp(y, out=y)
@@ -71,7 +105,11 @@ def softmax_forward(x: Array, axis: int = -1) -> tuple[Array, Array]:
 def softmax_backward(grad: Array, y: Array, axis: int = -1) -> Array:
     """Return the gradient of x from the result of softmax: `y * (grad - sum(grad * y))`."""
     with np.errstate(all="ignore"):
-        return y * (grad - (grad * y).sum(axis=axis, keepdims=True))
+        grad_x = grad * y
+        total = grad_x.sum(axis=axis, keepdims=True)
+        total = y * total
+        grad_x -= total
+    return grad_x
 
 
 def _linear_forward(x: Array) -> tuple[Array, None]:
@@ -87,11 +125,187 @@ def _relu_forward(x: Array) -> tuple[Array, Array]:
     return y, y
 
 
+def _relu6_forward(x: Array) -> tuple[Array, Array]:
+    backend, (x,) = arrays("relu6", {"x": x})
+    y = ops.relu(x)
+    backend.array_module.minimum(y, 6.0, out=y)
+    return y, y
+
+
+def _relu6_backward(grad: Array, y: Array) -> Array:
+    _, (grad, y) = arrays("relu6", {"grad": grad, "y": y})
+    return keep(ops.relu_backward(grad, y), ~(y >= 6.0))
+
+
+_LEAK = 0.2
+
+
+def _leaky_relu_forward(x: Array) -> tuple[Array, Array]:
+    backend, (x,) = arrays("leaky_relu", {"x": x})
+    y = x * _LEAK
+    backend.array_module.maximum(x, y, out=y)
+    return y, y
+
+
+def _leaky_relu_backward(grad: Array, y: Array) -> Array:
+    backend, (grad, y) = arrays("leaky_relu", {"grad": grad, "y": y})
+    slope = (y > 0.0).astype(grad.dtype)
+    backend.array_module.maximum(slope, _LEAK, out=slope)
+    return _times(slope, grad)
+
+
+def _elu_forward(x: Array) -> tuple[Array, Array]:
+    backend, (x,) = arrays("elu", {"x": x})
+    xp = backend.array_module
+    y = xp.minimum(x, 0.0)
+    xp.expm1(y, out=y)
+    y += xp.maximum(x, 0.0)  # one of the two is 0
+    return y, y
+
+
+def _elu_backward(grad: Array, y: Array) -> Array:
+    backend, (grad, y) = arrays("elu", {"grad": grad, "y": y})
+    slope = backend.array_module.minimum(y, 0.0)
+    slope += 1.0
+    return _times(slope, grad)
+
+
+def _sigmoid_forward(x: Array) -> tuple[Array, Array]:
+    backend, (x,) = arrays("sigmoid", {"x": x})
+    y = _sigmoid(backend, x)
+    return y, y
+
+
+def _sigmoid_backward(grad: Array, y: Array) -> Array:
+    slope = 1.0 - y
+    slope *= y
+    return _times(slope, grad)
+
+
+def _hard_sigmoid_forward(x: Array) -> tuple[Array, Array]:
+    backend, (x,) = arrays("hard_sigmoid", {"x": x})
+    y = x + 3.0
+    backend.array_module.clip(y, 0.0, 6.0, out=y)
+    y /= 6.0
+    return y, y
+
+
+def _hard_sigmoid_backward(grad: Array, y: Array) -> Array:
+    _, (grad, y) = arrays("hard_sigmoid", {"grad": grad, "y": y})
+    return keep(grad / 6.0, ~((y <= 0.0) | (y >= 1.0)))
+
+
+def _tanh_forward(x: Array) -> tuple[Array, Array]:
+    backend, (x,) = arrays("tanh", {"x": x})
+    y = backend.array_module.tanh(x)
+    return y, y
+
+
+def _tanh_backward(grad: Array, y: Array) -> Array:
+    slope = y * y
+    slope *= -1.0
+    slope += 1.0
+    return _times(slope, grad)
+
+
+def _silu_forward(x: Array) -> tuple[Array, tuple[Array, Array]]:
+    backend, (x,) = arrays("silu", {"x": x})
+    share = _sigmoid(backend, x)
+    y = _share_of(backend, x, share)
+    return y, (y, share)
+
+
+def _silu_backward(grad: Array, kept: tuple[Array, Array]) -> Array:
+    backend, (grad, y, share) = arrays("silu", {"grad": grad, "y": kept[0], "share": kept[1]})
+    slope = backend.array_module.minimum(y, _largest(y))  # infinite where 1 - share is 0
+    slope *= 1.0 - share
+    slope += share
+    return _times(slope, grad)
+
+
+def _gelu_forward(x: Array) -> tuple[Array, tuple[Array, Array]]:
+    backend, (x,) = arrays("gelu", {"x": x})
+    share = backend.kernels.erf(x * math.sqrt(0.5))  # becomes Phi(x)
+    share += 1.0
+    share *= 0.5
+    return _share_of(backend, x, share), (x, share)
+
+
+def _gelu_backward(grad: Array, kept: tuple[Array, Array]) -> Array:
+    backend, (grad, x, share) = arrays("gelu", {"grad": grad, "x": kept[0], "share": kept[1]})
+    with np.errstate(all="ignore"):
+        density = x * x
+        density *= -0.5
+        backend.array_module.exp(density, out=density)
+        density *= 1.0 / math.sqrt(2.0 * math.pi)
+        slope = backend.array_module.clip(x, -_largest(x), _largest(x))  # infinite where density is 0
+        slope *= density
+        slope += share
+    return _times(slope, grad)
+
+
+def _sigmoid(backend: Backend, x: Array) -> Array:
+    xp = backend.array_module
+    y = xp.negative(x)
+    with np.errstate(all="ignore"):  # exp overflows to infinity, whose reciprocal is the limit
+        xp.exp(y, out=y)
+        y += 1.0
+        xp.reciprocal(y, out=y)
+    return y
+
+
+def _share_of(backend: Backend, x: Array, share: Array) -> Array:
+    """Multiply; 0 at minus infinity, where the share is 0."""
+    y = backend.array_module.maximum(x, -_largest(x))
+    y *= share
+    return y
+
+
+def _largest(x: Array) -> float:
+    return float(np.finfo(x.dtype).max)
+
+
+def _times(slope: Array, grad: Array) -> Array:
+    """Multiply in place."""
+    with np.errstate(all="ignore"):
+        slope *= grad
+    return slope
+
+
 linear = Activation("linear", forward=_linear_forward, backward=_linear_backward)
 relu = Activation("relu", forward=_relu_forward, backward=ops.relu_backward, fused="relu")
+relu6 = Activation("relu6", forward=_relu6_forward, backward=_relu6_backward)
+leaky_relu = Activation("leaky_relu", forward=_leaky_relu_forward, backward=_leaky_relu_backward)
+elu = Activation("elu", forward=_elu_forward, backward=_elu_backward)
+sigmoid = Activation("sigmoid", forward=_sigmoid_forward, backward=_sigmoid_backward)
+hard_sigmoid = Activation("hard_sigmoid", forward=_hard_sigmoid_forward, backward=_hard_sigmoid_backward)
+tanh = Activation("tanh", forward=_tanh_forward, backward=_tanh_backward)
+silu = Activation("silu", forward=_silu_forward, backward=_silu_backward)
+gelu = Activation("gelu", forward=_gelu_forward, backward=_gelu_backward)
 softmax = Activation("softmax", forward=softmax_forward, backward=softmax_backward)
 
-_ACTIVATIONS = {activation.name: activation for activation in (linear, relu, softmax)}
+_ACTIVATIONS = {
+    activation.name: activation
+    for activation in (
+        linear,
+        relu,
+        relu6,
+        leaky_relu,
+        elu,
+        sigmoid,
+        hard_sigmoid,
+        tanh,
+        silu,
+        gelu,
+        softmax,
+    )
+}
+
+
+def left_out_for_logits(activation: Activation) -> str | None:
+    """Return the name of an activation that a layer leaves out if `context.logits`, for a cross-entropy can
+    be computed from what goes into it; None if it is none of those."""
+    return activation.name if activation in (softmax, sigmoid) else None
 
 
 def get(identifier: Any, where: str = "activations.get", name: str = "identifier") -> Activation:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from konv._arguments import call_text, instance, real
+from konv._arguments import call_text, class_and_config, instance, real
 from konv.backend import Array
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get"]
@@ -117,3 +117,8 @@ def get(identifier: Any, where: str = "regularizers.get", name: str = "identifie
     if identifier is None:
         return None
     return instance(where, name, identifier, Regularizer, _CLASSES)
+
+
+def described(regularizer: Regularizer | None) -> dict[str, Any] | None:
+    """Describe a regularizer for a config, so that `get` finds it again; None stays None."""
+    return None if regularizer is None else class_and_config(regularizer)

@@ -1,21 +1,67 @@
-"""ReLU and Softmax as layers."""
+"""Activation, ReLU and Softmax as layers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from konv import activations, ops
+from konv import activations
 from konv._arguments import Shape, integer, real
+from konv._masking import keep
 from konv.backend import Array
 from konv.layers.base import Layer
 from konv.layers.context import Context
 
 
+class Activation(Layer):
+    """One of the functions of `konv.activations`.
+
+    Parameters
+    ----------
+    activation : str or Activation
+    **options
+        `name`, `trainable`, `dtype`, `input_shape`, as for every layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Activation("relu6")(np.array([[-1.0, 3.0, 7.0]], np.float32))
+    array([[0., 3., 6.]], dtype=float32)
+    """
+
+    def __init__(self, activation: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.activation = activations.get(activation, self.label, "activation")
+
+    def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
+        if context.logits:
+            return inputs, (activations.linear, None)
+        outputs, kept = self.activation.forward(inputs)
+        return outputs, (self.activation, kept) if context.for_backward else None
+
+    def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
+        if not needs_input:
+            return None, []
+        activation, kept = saved
+        return activation.backward(grad, kept), []
+
+    @property
+    def ends_in(self) -> str | None:
+        return activations.left_out_for_logits(self.activation)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "activation": activations.name_in_config(self.activation, self.label),
+        }
+
+
 class ReLU(Layer):
     """`max(x, 0)`, with Keras's variations.
 
-    `max_value` where `x >= max_value`, `x` where `threshold <= x < max_value`, else `negative_slope * (x -
-    threshold)`. With the defaults a NaN stays NaN and -0.0 becomes +0.0.
+    `max_value` where `x >= max_value`, `x` where `threshold < x < max_value`, else `negative_slope * (x -
+    threshold)`. NaN stays NaN; with the defaults -0.0 becomes +0.0. At the corners the gradients are Keras's:
+    1 at `max_value`, 0 at `threshold`, but 0 at a `max_value` of 6 that stands alone, as for `relu6`, and
+    `negative_slope` at 0 where it stands alone, as for `leaky_relu`.
 
     Parameters
     ----------
@@ -40,25 +86,34 @@ class ReLU(Layer):
         self.threshold = real(self.label, "threshold", threshold, 0.0)
 
     def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
-        if self._is_plain:
-            outputs = ops.relu(inputs)
-            return outputs, outputs
+        if (simple := self._simple) is not None:
+            outputs, kept = simple.forward(inputs)
+            return outputs, kept if context.for_backward else None
         xp = context.backend.array_module
-        outputs = xp.where(inputs < self.threshold, self.negative_slope * (inputs - self.threshold), inputs)
+        outputs = keep(inputs.copy(), ~(inputs <= self.threshold))
         if self.max_value is not None:
-            outputs = xp.minimum(outputs, self.max_value)
-        return outputs, (xp, inputs)
+            xp.minimum(outputs, self.max_value, out=outputs)
+        if self.negative_slope:
+            below = inputs - self.threshold
+            xp.minimum(below, 0.0, out=below)
+            below *= self.negative_slope
+            outputs += below
+        return outputs, inputs if context.for_backward else None
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         if not needs_input:
             return None, []
-        if self._is_plain:
-            return ops.relu_backward(grad, saved), []
-        xp, inputs = saved
-        slope = xp.where(inputs < self.threshold, self.negative_slope, 1.0).astype(grad.dtype)
+        if (simple := self._simple) is not None:
+            return simple.backward(grad, saved), []
+        flat = saved <= self.threshold
         if self.max_value is not None:
-            slope[inputs >= self.max_value] = 0.0
-        return grad * slope, []
+            flat |= saved > self.max_value
+        grad_inputs = keep(grad.copy(), ~flat)
+        if self.negative_slope:
+            alone = self.max_value is None and self.threshold == 0.0
+            falling = saved <= 0.0 if alone else saved < self.threshold
+            grad_inputs += keep(grad * self.negative_slope, falling)
+        return grad_inputs, []
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -69,8 +124,14 @@ class ReLU(Layer):
         }
 
     @property
-    def _is_plain(self) -> bool:
-        return self.max_value is None and self.negative_slope == 0.0 and self.threshold == 0.0
+    def _simple(self) -> activations.Activation | None:
+        """The activation that this is, if it is one."""
+        if self.negative_slope == 0.0 and self.threshold == 0.0:
+            if self.max_value is None:
+                return activations.relu
+            if self.max_value == 6.0:
+                return activations.relu6
+        return None
 
 
 class Softmax(Layer):
@@ -105,7 +166,8 @@ class Softmax(Layer):
     def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
         if context.logits:
             return inputs, None
-        return activations.softmax_forward(inputs, self.axis)
+        outputs, kept = activations.softmax_forward(inputs, self.axis)
+        return outputs, kept if context.for_backward else None
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         if not needs_input:

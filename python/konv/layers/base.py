@@ -7,18 +7,20 @@ once.
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from konv import _random, initializers, ops, regularizers
-from konv._arguments import Shape, flag, shape_of, shown, snake_case, text
+from konv import _random, initializers, regularizers
+from konv._arguments import flag, shape_of, shown, snake_case, text
 from konv.backend import Array
 from konv.layers.context import Context
+from konv.layers.named_errors import building, naming
+from konv.layers.tensor import Node, Tensor
 from konv.layers.variable import Variable
 from konv.ops.arguments import numbers
 
@@ -28,43 +30,8 @@ _DTYPES = {
     for spelling in (dtype, dtype.type, dtype.name)
 }
 _NAMED_METHODS = ("build", "compute_output_shape", "forward", "backward")
-_LABELS = ("layer '", "model '")
 
 _name_counts: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
-
-
-def _naming(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Put the layer's name in front of errors that don't carry one."""
-
-    @functools.wraps(method)
-    def named(self: Layer, *arguments: Any, **options: Any) -> Any:
-        try:
-            return method(self, *arguments, **options)
-        except (TypeError, ValueError, MemoryError) as error:
-            message = str(error)
-            if type(error) not in (TypeError, ValueError, MemoryError) or message.startswith(_LABELS):
-                raise
-            op, _, rest = message.partition(": ")
-            if op in ops.__all__:  # which one a layer calls is its own affair
-                message = rest
-            raise type(error)(f"{self.label}: {message}").with_traceback(error.__traceback__) from None
-
-    return named
-
-
-def _building(build: Callable[..., Any]) -> Callable[..., Any]:
-    """Check the input shape, also of a layer that is built, build at most once, and note that it is done."""
-    build = _naming(build)
-
-    @functools.wraps(build)
-    def built(self: Layer, input_shape: Any) -> None:
-        input_shape = self._checked_shape(input_shape)
-        self.compute_output_shape(input_shape)
-        if not self.built:
-            build(self, input_shape)
-            self.built = True
-
-    return built
 
 
 class Layer:
@@ -73,7 +40,12 @@ class Layer:
     A layer of one's own defines what it needs of `build` (which calls `add_weight`), `compute_output_shape`,
     `forward`, `backward` and `get_config`. TypeError, ValueError and MemoryError from the first four get the
     layer's name in front. A layer of several inputs sets `several_inputs`: it is given lists of arrays and of
-    shapes, and its `backward` returns a list of gradients.
+    shapes, and its `backward` returns a list of gradients. One of several outputs sets `several_outputs`: it
+    returns lists of arrays and of shapes, and its `backward` is given a list of gradients, None for an output
+    that nothing uses.
+
+    Called on arrays, a layer returns arrays; called on what `konv.Input` returns or on another layer's
+    tensors, it returns tensors, which `konv.Model` makes a model of.
 
     Parameters
     ----------
@@ -103,8 +75,11 @@ class Layer:
     (2, 3)
     """
 
-    several_inputs: ClassVar[bool] = False
+    several_inputs: bool = False
     """Whether the inputs are a list of arrays, and their shape a list of shapes, not one of each."""
+
+    several_outputs: bool = False
+    """Whether the outputs are a list of arrays, and their shape a list of shapes, not one of each."""
 
     _noun: ClassVar[str] = "layer"
 
@@ -112,7 +87,7 @@ class Layer:
         super().__init_subclass__(**arguments)
         for method in _NAMED_METHODS:
             if method in cls.__dict__:
-                wrap = _building if method == "build" else _naming
+                wrap = building if method == "build" else naming
                 setattr(cls, method, wrap(cls.__dict__[method]))
 
     def __init__(
@@ -141,24 +116,24 @@ class Layer:
         )
         self.built = False
         self._variables: list[Variable] = []
-        self._seed = _random.new_seed()
+        self._first_node: Node | None = None
+        self._seed = self._new_seed()
 
     # What a layer defines.
 
-    @_building
+    @building
     def build(self, input_shape: Any) -> None:
         """Make the weights for inputs of a shape, which starts with the batch: `(None, 28, 28, 1)`."""
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the outputs for inputs of a shape, both with the batch."""
-        shape: Shape = input_shape
-        return shape
+        return input_shape
 
-    def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
+    def forward(self, inputs: Any, context: Context) -> tuple[Any, Any]:
         """Return the outputs, and what `backward` needs of this pass."""
         raise NotImplementedError(f"{self.label}: forward is not defined")
 
-    def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
+    def backward(self, grad: Any, saved: Any, *, needs_input: bool) -> tuple[Any, list[Array]]:
         """Return gradients.
 
         Parameters
@@ -229,21 +204,120 @@ class Layer:
         self._variables.append(variable)
         return variable
 
-    def __call__(self, inputs: Array | Sequence[Array], training: bool = False) -> Array:
-        """Build the layer if it isn't yet, cast the inputs to its dtype, and return its outputs."""
-        training = flag(self.label, "training", training)
-        named = {"inputs": inputs}
-        if self.several_inputs:
-            if not isinstance(inputs, (list, tuple)) or not inputs:
-                raise TypeError(f"{self.label}: inputs must be a list of arrays, received {shown(inputs)}")
-            named = {f"inputs[{number}]": array for number, array in enumerate(inputs)}
-        backend, arrays = numbers(self.label, named)
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+        """Build the layer if it isn't yet, and return its outputs for arrays, cast to its dtype, or tensors.
+
+        Parameters
+        ----------
+        inputs : array or Tensor, or a list of one of them if `several_inputs`
+        training : bool, optional
+            Whether this is a training step, by default not. For tensors: what the layer is told in this
+            place, by default what the model is told.
+        """
+        if training is not None:
+            training = flag(self.label, "training", training)
+        listed = self._listed(inputs)
+        tensors = [each for each in listed if isinstance(each, Tensor)]
+        if tensors:
+            if len(tensors) < len(listed):
+                raise TypeError(
+                    f"{self.label}: inputs must be all arrays or all tensors, received {shown(inputs)}"
+                )
+            outputs = self.connect(tensors, training).outputs
+            return list(outputs) if self.several_outputs else outputs[0]
+        names = [f"inputs[{index}]" for index in range(len(listed))] if self.several_inputs else ["inputs"]
+        backend, arrays = numbers(self.label, dict(zip(names, listed, strict=True)))
         if not self.built:
             shapes = [(None, *array.shape[1:]) for array in arrays]
             self.build(shapes if self.several_inputs else shapes[0])
         arrays = [array.astype(self.dtype, copy=False) for array in arrays]
-        context = self._context(training=training, for_backward=False, backend=backend)
+        context = self._context(training=bool(training), for_backward=False, backend=backend)
         return self.forward(arrays if self.several_inputs else arrays[0], context)[0]
+
+    def connect(self, inputs: Sequence[Tensor], training: bool | None = None) -> Node:
+        """Build the layer for tensors, and return the node of a call on them."""
+        for tensor in inputs:
+            if tensor.dtype != self.dtype:
+                raise ValueError(
+                    f"{self.label}: inputs must have dtype {self.dtype}, as the layer itself, "
+                    f"received {tensor.dtype} from '{tensor.name}'"
+                )
+        shapes = [tensor.shape for tensor in inputs]
+        input_shape = shapes if self.several_inputs else shapes[0]
+        self.build(input_shape)
+        output_shape = self.compute_output_shape(input_shape)
+        node = Node(self, inputs, output_shape if self.several_outputs else [output_shape], training)
+        if self._first_node is None:
+            self._first_node = node
+        return node
+
+    def run_forward(
+        self, inputs: list[Array], context: Context, logits: Sequence[bool]
+    ) -> tuple[list[Array], Any]:
+        """Run `forward` on a list of inputs, also of one, and return a list of outputs.
+
+        `logits` says for each output whether to leave out the activation that it ends in.
+        """
+        if any(logits):
+            context = replace(context, logits=True)
+        outputs, saved = self.forward(inputs if self.several_inputs else inputs[0], context)
+        return (list(outputs) if self.several_outputs else [outputs]), saved
+
+    def run_backward(
+        self, grads: list[Array | None], saved: Any, *, needs_input: bool | Sequence[bool]
+    ) -> tuple[list[Array | None], list[Array]]:
+        """Run `backward` on the gradients of a list of outputs, and return those of a list of inputs.
+
+        `needs_input` may say it for each input. Where none is needed the list may be empty.
+        """
+        needed = needs_input if isinstance(needs_input, bool) else any(needs_input)
+        grad = grads if self.several_outputs else grads[0]
+        grad_inputs, grad_weights = self.backward(grad, saved, needs_input=needed)
+        if not needed:
+            return [], grad_weights
+        return (list(grad_inputs) if self.several_inputs else [grad_inputs]), grad_weights
+
+    @property
+    def layer_calls(self) -> int:
+        """Layers that one call runs, those of models inside counted."""
+        return 1
+
+    @property
+    def output_activations(self) -> list[str | None]:
+        """For each output the activation that `run_forward` can leave out, see `ends_in`."""
+        return [self.ends_in]
+
+    @property
+    def input(self) -> Any:
+        """Tensor, or list of them, that the layer was called on first."""
+        node = self._called("input")
+        return node.inputs[0] if len(node.inputs) == 1 else list(node.inputs)
+
+    @property
+    def output(self) -> Any:
+        """Tensor, or list of them, that the first call on tensors returned."""
+        node = self._called("output")
+        return list(node.outputs) if self.several_outputs else node.outputs[0]
+
+    def _called(self, wanted: str) -> Node:
+        if self._first_node is None:
+            raise AttributeError(  # so that hasattr is false
+                f"{self.label}: {wanted} needs a layer that was called on a tensor or added to a model whose "
+                "input shape is known, received one that was not"
+            )
+        return self._first_node
+
+    def _listed(self, inputs: Any) -> list[Any]:
+        """Return the inputs of a call as a list, of one if the layer takes one."""
+        if self.several_inputs:
+            if not isinstance(inputs, (list, tuple)) or not inputs:
+                raise TypeError(
+                    f"{self.label}: inputs must be a list of arrays or tensors, received {shown(inputs)}"
+                )
+            return list(inputs)
+        if isinstance(inputs, (list, tuple)) and any(isinstance(each, Tensor) for each in inputs):
+            raise TypeError(f"{self.label}: inputs must be one tensor, received {shown(inputs)}")
+        return [inputs]
 
     def _checked_shape(self, input_shape: Any) -> Any:
         """Take the shape of the inputs: one, or a list of them for a layer of several inputs."""
@@ -254,6 +328,9 @@ class Layer:
                 f"{self.label}: input_shape must be a list of shapes, received {shown(input_shape)}"
             )
         return [shape_of(self.label, "input_shape (each of the list)", shape) for shape in input_shape]
+
+    def _new_seed(self) -> int:
+        return _random.new_seed()
 
     def _context(self, **fields: Any) -> Context:
         return Context(seed=self._seed, **fields)
@@ -281,7 +358,7 @@ class Layer:
         """Return copies of all weights."""
         return [np.array(variable.value) for variable in self.variables]
 
-    @_naming
+    @naming
     def set_weights(self, weights: list[np.ndarray[Any, Any]]) -> None:
         """Set all weights to copies of arrays: all of them or, on an error, none."""
         variables = self.variables
@@ -307,6 +384,13 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the node: it leads to every layer before, which a copy or a pickle would follow."""
+        return self.__dict__ | {"_first_node": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
 
 def automatic_name(base: str) -> str:

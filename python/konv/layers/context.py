@@ -36,9 +36,16 @@ class Context:
     step: int = 0
     path: tuple[int, ...] = ()
 
-    def within(self, position: int, *, call: int = 0, logits: bool = False) -> Context:
-        """Return the context for a layer inside of this one."""
-        return replace(self, path=(*self.path, position, call), logits=logits)
+    def within(
+        self, position: int, *, call: int = 0, logits: bool = False, training: bool | None = None
+    ) -> Context:
+        """Return the context for a layer inside; `training`, if not None, is its own."""
+        return replace(
+            self,
+            path=(*self.path, position, call),
+            logits=logits,
+            training=self.training if training is None else training,
+        )
 
     @property
     def key(self) -> int:

@@ -20,9 +20,10 @@ class Dense(Affine):
     ----------
     units : int
     activation : str or Activation, optional
-        Applied to the outputs: "relu", "softmax" or "linear".
+        Applied to the outputs, see `konv.activations`.
     use_bias : bool
     kernel_initializer, bias_initializer : str or Initializer
+    kernel_regularizer, bias_regularizer : str or Regularizer, optional
     **options
         `name`, `trainable`, `dtype`, `input_shape`, as for every layer.
 
@@ -39,23 +40,26 @@ class Dense(Affine):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
         **options: Any,
     ) -> None:
         super().__init__(
             activation=activation,
             use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
+            weights={
+                "kernel_initializer": kernel_initializer,
+                "bias_initializer": bias_initializer,
+                "kernel_regularizer": kernel_regularizer,
+                "bias_regularizer": bias_regularizer,
+            },
             **options,
         )
         self.units = at_least(1, self.label, "units", units)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) < 2 or input_shape[-1] is None:
-            raise ValueError(
-                f"inputs must have a batch axis and a last axis of known size, received shape {input_shape}"
-            )
-        return (*input_shape[:-1], self._kernel_shape(self._channels_of(input_shape))[1])
+        self._channels_of(input_shape)
+        return (*input_shape[:-1], self.units)
 
     def multiply_adds(self, input_shape: Shape) -> int | None:
         sizes = [size for size in input_shape[1:] if size is not None]
@@ -64,11 +68,11 @@ class Dense(Affine):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units}
 
-    def _kernel_shape(self, channels: int) -> tuple[int, int]:
-        return channels, self.units
+    def _kernel_shapes(self, channels: int) -> list[tuple[int, ...]]:
+        return [(channels, self.units)]
 
-    def _apply(self, inputs: Array, bias: Array | None, fused: str | None) -> Array:
-        return ops.dense(inputs, self.kernel.value, bias, activation=fused)
+    def _apply(self, inputs: Array, bias: Array | None, fused: str | None) -> tuple[Array, Any]:
+        return ops.dense(inputs, self.kernel.value, bias, activation=fused), inputs
 
-    def _gradients(self, grad: Array, inputs: Array, needs: list[str]) -> tuple[Array | None, ...]:
-        return ops.dense_backward(grad, inputs, self.kernel.value, needs=needs)
+    def _gradients(self, grad: Array, saved: Any, needs: list[str]) -> tuple[Array | None, ...]:
+        return ops.dense_backward(grad, saved, self.kernel.value, needs=needs)

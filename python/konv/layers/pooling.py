@@ -1,4 +1,4 @@
-"""MaxPooling2D and AveragePooling2D."""
+"""MaxPooling2D, AveragePooling2D and SumPooling2D."""
 
 from __future__ import annotations
 
@@ -95,3 +95,23 @@ class AveragePooling2D(_Pooling2D):
         if not needs_input:
             return None, []
         return ops.avg_pool2d_backward(grad, saved, **self._geometry()), []
+
+
+class SumPooling2D(_Pooling2D):
+    """The sum of each window of images `(N, H, W, C)`; pixels of the padding count as 0.
+
+    Parameters as for `MaxPooling2D`.
+
+    Examples
+    --------
+    >>> SumPooling2D(2).compute_output_shape((None, 28, 28, 8))
+    (None, 14, 14, 8)
+    """
+
+    def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
+        return ops.sum_pool2d(inputs, **self._geometry()), inputs.shape
+
+    def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
+        if not needs_input:
+            return None, []
+        return ops.sum_pool2d_backward(grad, saved, **self._geometry()), []

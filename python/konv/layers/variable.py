@@ -61,7 +61,8 @@ class Variable:
         """The array itself, not a copy: who changes it changes the weight."""
         if self._value is None:
             require_memory(f"weight '{self.name}'", self.shape, self.dtype)
-            self._value = self._initializer(self.shape, self._key).astype(self.dtype, copy=False)
+            # Kernels change it in place, and a user's initializer may return any view.
+            self._value = np.require(self._initializer(self.shape, self._key), self.dtype, ("C", "A", "W"))
         return self._value
 
     def check(self, value: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from konv._arguments import PaddingArgument, Shape, at_least, pads, pair
+from konv._arguments import Shape, at_least, pads, pair
 
 
 def positive_pair(where: str, name: str, value: Any) -> tuple[int, int]:
@@ -14,7 +14,7 @@ def positive_pair(where: str, name: str, value: Any) -> tuple[int, int]:
     return at_least(1, where, name, height), at_least(1, where, name, width)
 
 
-def padding_argument(where: str, value: Any) -> PaddingArgument:
+def padding_argument(where: str, value: Any) -> str | tuple[tuple[int, int], tuple[int, int]]:
     """Take a padding; "valid" and "same" in any case, as Keras does."""
     padding = pads(where, value.lower() if isinstance(value, str) else value)
     if isinstance(padding, str):
@@ -23,6 +23,12 @@ def padding_argument(where: str, value: Any) -> PaddingArgument:
         at_least(0, where, "padding", side)
     top, bottom, left, right = padding
     return (top, bottom), (left, right)
+
+
+def effective_size(window: tuple[int, int], dilation_rate: tuple[int, int]) -> tuple[int, int]:
+    """Return the height and width that a window with gaps covers."""
+    height, width = ((size - 1) * rate + 1 for size, rate in zip(window, dilation_rate, strict=True))
+    return height, width
 
 
 def check_images(shape: Shape) -> None:

@@ -1,0 +1,168 @@
+"""BatchNormalization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from konv import initializers, ops, regularizers
+from konv._arguments import Shape, class_and_config, flag, integer, real
+from konv.backend import Array
+from konv.layers.base import Layer
+from konv.layers.channels import known_channels
+from konv.layers.context import Context
+from konv.layers.variable import Variable
+
+
+class BatchNormalization(Layer):
+    """`gamma * (x - mean) / sqrt(variance + epsilon) + beta` for each channel of inputs `(N, ..., C)`.
+
+    In training, mean and (biased) variance are the batch's own, and moving averages of them are kept:
+    `moving * momentum + statistic * (1 - momentum)`; a batch without elements leaves them alone. Otherwise,
+    and in training too while the layer is not `trainable`, the moving averages take their place. (Ioffe,
+    Szegedy, arXiv:1502.03167.)
+
+    Weights: gamma, beta, moving_mean, moving_variance, all `(C,)`; the last two are never trained.
+
+    Parameters
+    ----------
+    axis : int
+        Of the channels: -1, or the last axis counted from the batch's, which is 0.
+    momentum : float
+        In [0, 1].
+    epsilon : float
+        Added to the variance; at least 0.
+    center, scale : bool
+        Whether there are beta and gamma.
+    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer : str or
+    Initializer
+    beta_regularizer, gamma_regularizer : str or Regularizer, optional
+    **options
+        `name`, `trainable`, `dtype`, `input_shape`, as for every layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = BatchNormalization(epsilon=0.0, momentum=0.5)
+    >>> layer(np.array([[2.0], [6.0]], np.float32), training=True).tolist()
+    [[-1.0], [1.0]]
+    >>> layer.moving_mean.value.tolist(), layer.moving_variance.value.tolist()
+    ([2.0], [2.5])
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        where = self.label
+        self.axis = integer(where, "axis", axis)
+        self.momentum = real(where, "momentum", momentum, 0.0, 1.0)
+        self.epsilon = real(where, "epsilon", epsilon, 0.0)
+        self.center = flag(where, "center", center)
+        self.scale = flag(where, "scale", scale)
+        self.beta_initializer = initializers.get(beta_initializer, where, "beta_initializer")
+        self.gamma_initializer = initializers.get(gamma_initializer, where, "gamma_initializer")
+        self.moving_mean_initializer = initializers.get(
+            moving_mean_initializer, where, "moving_mean_initializer"
+        )
+        self.moving_variance_initializer = initializers.get(
+            moving_variance_initializer, where, "moving_variance_initializer"
+        )
+        self.beta_regularizer = regularizers.get(beta_regularizer, where, "beta_regularizer")
+        self.gamma_regularizer = regularizers.get(gamma_regularizer, where, "gamma_regularizer")
+        self.gamma: Variable | None = None
+        self.beta: Variable | None = None
+        self.moving_mean: Any = None
+        self.moving_variance: Any = None
+        self._channels: int | None = None  # of the inputs, once it is built
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        rank = len(input_shape)
+        if self.axis not in (-1, rank - 1):
+            raise ValueError(
+                f"axis must be that of the channels, -1 or {rank - 1}, "
+                f"received {self.axis} for inputs of shape {input_shape}"
+            )
+        known_channels(input_shape, self._channels)
+        return input_shape
+
+    def build(self, input_shape: Shape) -> None:
+        channels = known_channels(input_shape, None)
+        shape = (channels,)
+        if self.scale:
+            self.gamma = self.add_weight(
+                "gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer
+            )
+        if self.center:
+            self.beta = self.add_weight(
+                "beta", shape, self.beta_initializer, regularizer=self.beta_regularizer
+            )
+        self.moving_mean = self.add_weight(
+            "moving_mean", shape, self.moving_mean_initializer, trainable=False
+        )
+        self.moving_variance = self.add_weight(
+            "moving_variance", shape, self.moving_variance_initializer, trainable=False
+        )
+        self._channels = channels
+
+    def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
+        gamma, beta = _value(self.gamma), _value(self.beta)
+        by_batch = context.training and self.trainable
+        if by_batch:
+            outputs, mean, variance = ops.batch_norm_train(inputs, gamma, beta, epsilon=self.epsilon)
+            if inputs.size:
+                self._move(self.moving_mean, mean)
+                self._move(self.moving_variance, variance)
+        else:
+            mean, variance = self.moving_mean.value, self.moving_variance.value
+            outputs = ops.batch_norm(inputs, gamma, beta, mean, variance, epsilon=self.epsilon)
+        return outputs, (inputs, gamma, mean, variance, by_batch) if context.for_backward else None
+
+    def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
+        trained = self.trainable_variables
+        if not needs_input and not trained:
+            return None, []
+        inputs, gamma, mean, variance, by_batch = saved
+        grad_inputs, grad_gamma, grad_beta = ops.batch_norm_backward(
+            grad, inputs, gamma, mean, variance, epsilon=self.epsilon, training=by_batch
+        )
+        grads = {"gamma": grad_gamma, "beta": grad_beta}
+        return grad_inputs if needs_input else None, [grads[variable.name] for variable in trained]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            "beta_initializer": class_and_config(self.beta_initializer),
+            "gamma_initializer": class_and_config(self.gamma_initializer),
+            "moving_mean_initializer": class_and_config(self.moving_mean_initializer),
+            "moving_variance_initializer": class_and_config(self.moving_variance_initializer),
+            "beta_regularizer": regularizers.described(self.beta_regularizer),
+            "gamma_regularizer": regularizers.described(self.gamma_regularizer),
+        }
+
+    def _move(self, average: Variable, statistic: Array) -> None:
+        """Move an average towards a statistic; a new array, for the old one may be kept for a gradient."""
+        with np.errstate(all="ignore"):
+            average.assign(average.value * self.momentum + statistic * (1.0 - self.momentum))
+
+
+def _value(variable: Variable | None) -> Array | None:
+    return None if variable is None else variable.value

@@ -1,0 +1,161 @@
+"""Dropout: a mask that is a function of key and position, and inverted scaling."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from konv import _random
+from konv.layers import Context, Dropout
+from konv.utils import set_random_seed
+
+TRAINING = Context(training=True, seed=3, step=5)
+
+
+def forward(layer, x, context=TRAINING):
+    return layer.forward(x, context)[0]
+
+
+def test_part_that_is_dropped_and_scale_of_the_rest(dtype):
+    x = np.ones((200, 500), dtype)
+    y = forward(Dropout(0.3), x)
+    assert y.dtype == dtype
+    assert np.unique(y).tolist() == [0, dtype.type(1.0 / 0.7)]
+    # 100,000 draws: five standard deviations of their mean are 0.0073.
+    assert abs((y == 0).mean() - 0.3) < 0.0073
+    # neither rows nor columns are dropped together: a row's share spreads by sqrt(0.21 / 500) = 0.02
+    assert 0.015 < (y == 0).mean(1).std() < 0.027
+
+
+def test_the_mask_is_that_of_the_key_and_position():
+    x = np.ones((4, 3, 2), np.float32)
+    expected = _random.uniform(TRAINING.key, x.shape) >= np.float32(0.5)
+    assert np.array_equal(forward(Dropout(0.5), x) != 0, expected)
+    assert np.array_equal(forward(Dropout(0.5), x[:2]) != 0, expected[:2])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Context(training=True, seed=4, step=5),
+        Context(training=True, seed=3, step=6),
+        TRAINING.within(1),
+    ],
+    ids=["seed", "step", "place"],
+)
+@pytest.mark.parametrize("seed", [None, 11])
+def test_other_keys_other_masks(seed, other):
+    layer, x = Dropout(0.5, seed=seed), np.ones((10, 10), np.float32)
+    by_model = other.seed == TRAINING.seed or seed is None
+    assert np.array_equal(forward(layer, x), forward(layer, x, other)) == (not by_model)
+
+
+def test_seeds_of_layers():
+    x = np.ones((10, 10), np.float32)
+    assert not np.array_equal(forward(Dropout(0.5, seed=1), x), forward(Dropout(0.5, seed=2), x))
+    drawn = []
+    for _ in range(2):
+        set_random_seed(7)
+        drawn.append(Dropout(0.5)(x, training=True))
+    assert np.array_equal(*drawn)
+
+
+@pytest.mark.parametrize("rate", [0.25, 1.0])
+def test_the_gradient_goes_where_the_values_went(rate):
+    x = np.random.default_rng(0).normal(size=(5, 7))
+    grad = np.random.default_rng(1).normal(size=(5, 7))
+    layer = Dropout(rate)
+    y, saved = layer.forward(x, TRAINING)
+    grad_x, grads = layer.backward(grad, saved, needs_input=True)
+    scale = 1 / 0.75 if rate < 1 else 0
+    np.testing.assert_allclose(grad_x, np.where(y == 0, 0, grad * scale), rtol=1e-15)
+    assert grads == []
+    assert layer.backward(grad, saved, needs_input=False) == (None, [])
+
+
+def test_rate_1_gives_zeros():
+    assert not forward(Dropout(1), np.array([[1.0, np.inf, np.nan]])).any()
+
+
+def test_what_is_dropped_is_gone_even_if_infinite():
+    y = forward(Dropout(0.5), np.full((10, 10), np.inf, np.float32))
+    assert set(np.unique(y)) == {0, np.inf}
+
+
+@pytest.mark.parametrize(
+    ("layer", "context"), [(Dropout(0.5), Context(training=False)), (Dropout(0.0), TRAINING)]
+)
+def test_inputs_pass_where_nothing_is_dropped(layer, context):
+    x = np.ones((2, 3))
+    y, saved = layer.forward(x, context)
+    assert y is x
+    assert layer.backward(x, saved, needs_input=True)[0] is x
+
+
+def test_the_inputs_do_not_change():
+    x = np.ones((10, 10))
+    forward(Dropout(0.5), x)
+    assert (x == 1).all()
+
+
+@pytest.mark.parametrize("noise_shape", [(None, 1, 1, None), (8, 1, 1, 3), [None, 1, 1, None]])
+def test_noise_shape_drops_whole_channels(noise_shape):
+    x = np.ones((8, 4, 5, 3))
+    layer = Dropout(0.5, noise_shape)
+    y, saved = layer.forward(x, TRAINING)
+    assert np.array_equal(y, np.broadcast_to(y[:, :1, :1], x.shape))
+    assert 0 < (y == 0).mean() < 1
+    assert np.array_equal(layer.backward(x, saved, needs_input=True)[0], y)
+
+
+def test_empty_batch():
+    layer = Dropout(0.5)
+    y, saved = layer.forward(np.ones((0, 3)), TRAINING)
+    assert y.shape == layer.backward(y, saved, needs_input=True)[0].shape == (0, 3)
+
+
+def test_config_makes_a_twin():
+    layer = Dropout(0.5, (None, 1), seed=9)
+    twin = Dropout.from_config(json.loads(json.dumps(layer.get_config())))
+    assert twin.get_config() == layer.get_config()
+    x = np.ones((20, 2))
+    assert np.array_equal(forward(twin, x), forward(layer, x))
+
+
+LABEL = r"^layer 'mine' \(Dropout\): "
+
+
+@pytest.mark.parametrize(
+    ("error", "call", "message"),
+    [
+        (TypeError, lambda: Dropout("0.5", name="mine"), "rate must be a number, received '0.5'"),
+        (TypeError, lambda: Dropout(True, name="mine"), "rate must be a number, received True"),
+        (ValueError, lambda: Dropout(1.5, name="mine"), r"rate must be in \[0, 1\], received 1.5"),
+        (ValueError, lambda: Dropout(-0.1, name="mine"), r"rate must be in \[0, 1\]"),
+        (ValueError, lambda: Dropout(np.nan, name="mine"), r"rate must be in \[0, 1\]"),
+        (TypeError, lambda: Dropout(0.5, 3, name="mine"), "noise_shape must be a tuple of ints or None"),
+        (ValueError, lambda: Dropout(0.5, (0,), name="mine"), r"noise_shape \(each size\) must be an int of"),
+        (TypeError, lambda: Dropout(0.5, seed=1.0, name="mine"), "seed must be an int, received 1.0"),
+        (ValueError, lambda: Dropout(0.5, seed=-1, name="mine"), "seed must be an int of at least 0"),
+        (
+            ValueError,
+            lambda: Dropout(0.5, (None, 2), name="mine").build((None, 3)),
+            r"noise_shape must have, for each axis of the inputs, its size, 1 or None, received \(None, 2\)",
+        ),
+        (
+            ValueError,
+            lambda: Dropout(0.5, (None,), name="mine").build((None, 3)),
+            "noise_shape must have, for each axis of the inputs",
+        ),
+        (
+            ValueError,
+            lambda: forward(Dropout(0.5, (4, 1), name="mine"), np.ones((5, 3))),
+            r"noise_shape must have, .* received \(4, 1\) for inputs of shape \(5, 3\)",
+        ),
+    ],
+)
+def test_errors(error, call, message):
+    with pytest.raises(error, match=LABEL + message):
+        call()
