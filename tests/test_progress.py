@@ -14,14 +14,16 @@ import sys
 import termios
 
 import numpy as np
+import pytest
 
 from konv import Sequential
+from konv import callbacks as cb
 from konv.layers import Dense
 
 
 def network():
     model = Sequential([Dense(3, input_shape=(2,), activation="softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
@@ -59,6 +61,74 @@ def test_bar_on_a_terminal(monkeypatch):
     assert sys.stdout.getvalue().splitlines()[-1].startswith("Test: ")
 
 
+def shown_of(monkeypatch, verbose, params, steps=3, terminal=True):
+    """Tell what shows progress of an epoch of batches of 8 images; return all that it writes."""
+    monkeypatch.setattr(sys, "stdout", Terminal() if terminal else io.StringIO())
+    monkeypatch.setattr("time.perf_counter", lambda: 0.0)
+    params = {"epochs": 5, "batch_size": None, "samples_seen": 0, "verbose": verbose, **params}
+    with cb.CallbackList(cb.progress("fit", verbose), None, params) as tell:
+        tell("on_train_begin")
+        tell("on_epoch_begin", 0)
+        for batch in range(steps):
+            params["samples_seen"] += 8
+            monkeypatch.setattr("time.perf_counter", lambda batch=batch: batch + 1.0)  # a second a batch
+            tell("on_train_batch_end", batch, logs={"loss": 0.5})
+        cb.progress_bar.announce("something happened")
+        tell("on_epoch_end", 0, logs={"loss": 0.5, "learning_rate": 1e-5, "note": "text"})
+        tell("on_train_end")
+    return sys.stdout.getvalue()
+
+
+LINE = "Epoch 1/5: 3.0 s, 8 images/s, loss 0.5000, learning_rate 1e-05, note text\n"
+
+
+def test_lines_of_a_generator(monkeypatch):
+    params = {"steps": None, "samples": None}
+    shown = shown_of(monkeypatch, 2, params)
+    assert shown == "something happened\n" + LINE
+    assert shown_of(monkeypatch, "auto", params, terminal=False) == shown
+    nothing = shown_of(monkeypatch, 2, params, steps=0)
+    assert "Epoch 1/5: 0.0 s, 0 images/s, loss" in nothing
+    assert shown_of(monkeypatch, 0, params) == "something happened\n"
+
+
+@pytest.mark.parametrize(
+    ("params", "last"),
+    [
+        ({"steps": 3, "samples": 24}, "Epoch 1/5: 100%, 8 images/s, loss 0.5000 |##########|"),
+        ({"steps": 4, "samples": None}, "Epoch 1/5:  75%, 8 images/s, loss 0.5000 |#######"),
+        ({"steps": None, "samples": None}, "Epoch 1/5: 3 steps, 8 images/s, loss 0.5000"),
+        ({"steps": 3, "samples": 20}, "Epoch 1/5:   0%, 8 images/s, loss 0.5000 |"),  # more than was said
+    ],
+)
+def test_the_bar_counts_what_is_known(monkeypatch, params, last):
+    shown = [piece for piece in re.split("[\r\n]+", shown_of(monkeypatch, "auto", params)) if piece.strip()]
+    assert shown[0] in ("Epoch 1/5:   0% |          |", "Epoch 1/5: 0 steps")
+    place = shown.index("something happened")  # on a line of its own: the bar is drawn again after it
+    assert shown[place + 1].startswith(last)
+    assert shown[-1] + "\n" == LINE
+
+
+def test_bars_of_samples(monkeypatch):
+    for samples, last in ((16, "predict: 100% |##########|"), (None, "predict: 16 images")):
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        with cb.sample_bar("predict", "auto", samples) as advance:
+            advance(8)
+            advance(8)
+            cb.progress_bar.announce("")  # draws the bar again, though none was due
+        assert last in sys.stdout.getvalue()
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    with cb.sample_bar("predict", "auto", None) as advance:
+        advance(8)
+    assert sys.stdout.getvalue() == ""
+
+
+@pytest.mark.parametrize(("error", "verbose"), [(TypeError, None), (ValueError, 3), (ValueError, "no")])
+def test_verbose_is_checked(error, verbose):
+    with pytest.raises(error, match=f'^fit: verbose must be "auto", 0, 1 or 2, received {verbose!r}'):
+        cb.progress("fit", verbose)
+
+
 def on_a_terminal(rows, columns, callback):
     """Train in another process on a terminal of a size; return all that stood on its lines."""
     terminal, inside = pty.openpty()
@@ -84,7 +154,7 @@ def train(do):
     callback = Callback()
     callback.on_train_batch_begin = lambda batch, logs: do(batch)
     model = Sequential([Dense(3, input_shape=(2,), activation="softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     x, y = np.zeros((3, 2)), np.zeros(3)
     model.fit(x, y, batch_size=1, epochs=2, validation_data=(x, y), callbacks=[callback])
 def interrupted(batch):
