@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import math
+import time
 
 import numpy as np
 import pytest
@@ -47,9 +49,22 @@ def linear_model():
     return model
 
 
+def batches_seen(model):
+    """Record the first column of every batch that a model is trained or tested on, in the list returned."""
+    seen = []
+    forward = model.run_forward
+
+    def recording(inputs, context, logits):
+        seen.append(inputs[0][:, 0].tolist())
+        return forward(inputs, context, logits)
+
+    model.run_forward = recording
+    return seen
+
+
 def test_steps_by_hand():
     model = linear_model()
-    model.compile(konv.optimizers.SGD(0.5), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(konv.optimizers.SGD(0.5), "sparse_categorical_crossentropy", metrics=["accuracy"])
     x = np.array([[1, 0], [0, 2], [0, 2]], np.uint8)
     y = np.array([1, 1, 0])
     history = model.fit(x, y, batch_size=2, epochs=1, shuffle=False, verbose=0).history
@@ -142,9 +157,7 @@ def test_epochs_are_shuffled_by_seed_and_step():
     x, y = np.arange(20.0).reshape(10, 2), np.zeros(10)
     model = linear_model()
     model.compile("sgd", "sparse_categorical_crossentropy")
-    seen = []
-    step = model._train_step
-    model._train_step = lambda x, y, scores: seen.append(x[:, 0].tolist()) or step(x, y, scores)
+    seen = batches_seen(model)
     model.fit(x, y, batch_size=4, epochs=2, verbose=0)
     orders = [[value / 2 for batch in seen[i : i + 3] for value in batch] for i in (0, 3)]
     seed, _ = model.random_state
@@ -197,7 +210,14 @@ def test_callbacks_are_called_in_order():
     network().fit(x, y, batch_size=10, callbacks=[record], verbose=0)
     batch = ["train_batch_begin", "train_batch_end"]
     assert record.events == ["train_begin", "epoch_begin", *batch, *batch, "epoch_end", "train_end"]
-    assert record.params == {"epochs": 1, "samples": 20, "batch_size": 10}
+    assert record.params == {
+        "epochs": 1,
+        "steps": 2,
+        "samples": 20,
+        "samples_seen": 20,
+        "batch_size": 10,
+        "verbose": 0,
+    }
 
 
 def test_every_hook_is_given_logs_as_in_keras():
@@ -233,6 +253,143 @@ def test_every_hook_is_given_logs_as_in_keras():
     assert record.logs["train_end"] == record.logs["epoch_end"]
     network().fit(x, y, initial_epoch=1, callbacks=[record], verbose=0)
     assert record.logs["train_end"] is None
+
+
+class Events(callbacks.Callback):
+    """Records every hook but those of the batches of training, with its number and the names of its logs."""
+
+    def __init__(self):
+        self.events = []
+
+    def __getattribute__(self, name):
+        if not name.startswith("on_") or name.startswith("on_train_batch"):
+            return super().__getattribute__(name)
+        return lambda *arguments: self.events.append((name[3:], *arguments[:-1], sorted(arguments[-1] or [])))
+
+
+def test_hooks_of_tests_also_within_fit():
+    x, y = digits(20)
+    events, model = Events(), network()
+    tested = [
+        ("test_begin", []),
+        ("test_batch_begin", 0, []),
+        ("test_batch_end", 0, ["accuracy", "loss"]),
+        ("test_batch_begin", 1, []),
+        ("test_batch_end", 1, ["accuracy", "loss"]),
+        ("test_end", ["accuracy", "loss"]),
+    ]
+    model.evaluate(x, y, batch_size=10, callbacks=[events], verbose=0)
+    assert events.events == tested
+    assert events.model is model
+    assert events.params["steps"] == 2
+    events.events.clear()
+    model.fit(x, y, batch_size=10, validation_data=(x, y), callbacks=[events], verbose=0)
+    names = ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert events.events == [
+        ("train_begin", []),
+        ("epoch_begin", 0, []),
+        *tested,
+        ("epoch_end", 0, names),
+        ("train_end", names),
+    ]
+
+
+def test_hooks_of_predict():
+    x, _ = digits(20)
+    events = Events()
+    network().predict(x, batch_size=16, callbacks=[events], verbose=0)
+    assert events.events == [
+        ("predict_begin", []),
+        ("predict_batch_begin", 0, []),
+        ("predict_batch_end", 0, ["outputs"]),
+        ("predict_batch_begin", 1, []),
+        ("predict_batch_end", 1, ["outputs"]),
+        ("predict_end", []),
+    ]
+
+
+def test_training_stops_after_a_batch_and_the_epoch_is_told():
+    class Stop(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = batch == 1
+            self.seen = self.params["samples_seen"]
+
+    x, y = digits(40)
+    stop, model = Stop(), network()
+    history = model.fit(x, y, batch_size=10, epochs=3, validation_data=(x, y), callbacks=[stop], verbose=0)
+    assert (model.step, history.epoch, stop.seen) == (2, [0], 20)
+    assert "val_loss" in history.history
+    assert len(model.fit(x, y, verbose=0).epoch) == 1  # it is not stopped for good
+
+
+def test_an_error_in_a_callback_leaves_the_model_usable():
+    class Fail(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                raise RuntimeError("disk full")
+
+    x, y = digits(40)
+    model = network()
+    with pytest.raises(RuntimeError, match="disk full"):
+        model.fit(x, y, batch_size=10, callbacks=[Fail()], verbose=0)
+    assert (model.step, model.optimizer.iterations, model.epoch) == (2, 2, 0)
+    assert math.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
+
+
+class Counter(callbacks.Callback):
+    """Counts epochs over all runs, and notes what the model said of its own epoch."""
+
+    def __init__(self):
+        self.count = 0
+        self.model_epochs = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.count += 1
+        self.model_epochs.append(self.model.epoch)
+
+    def get_state(self):
+        return {"count": self.count}
+
+    def set_state(self, state):
+        self.count = int(state["count"])
+
+
+def test_the_model_knows_its_epoch_and_its_callbacks():
+    x, y = digits(20)
+    model, counter = network(), Counter()
+    assert (model.epoch, model.callback_states()) == (0, [])
+    model.fit(x, y, epochs=3, callbacks=[counter], verbose=0)
+    assert counter.model_epochs == [1, 2, 3]
+    assert model.epoch == 3
+    assert dict(model.callback_states())["Counter"]["count"] == 3
+    model.compile("adam", "sparse_categorical_crossentropy")
+    assert (model.epoch, model.callback_states()) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("epoch", "initial_epoch", "count"),
+    [(3, 3, 7 + 2), (3, 2, 3), (3, 0, 5), (0, 0, 5)],
+)
+def test_callbacks_get_their_states_back_if_the_run_goes_on(epoch, initial_epoch, count):
+    x, y = digits(20)
+    model, counter = network(), Counter()
+    model.restore_training(epoch, [("Counter", {"count": np.array(7)}), ("Other", {"a": np.array(1)})])
+    assert len(model.callback_states()) == 2
+    model.fit(x, y, initial_epoch=initial_epoch, epochs=5, callbacks=[counter], verbose=0)
+    assert counter.count == count
+    model.fit(x, y, initial_epoch=5, epochs=6, callbacks=[Counter()], verbose=0)
+    assert dict(model.callback_states())["Counter"]["count"] == 1  # states are handed out once
+
+
+def test_a_copy_of_a_model_keeps_the_states_without_the_callbacks():
+    x, y = digits(20)
+    model = network()
+    model.fit(x, y, epochs=2, callbacks=[Counter()], verbose=0)
+    twin = copy.deepcopy(model)
+    assert dict(twin.callback_states())["Counter"]["count"] == 2
+    assert same_weights(model, twin)
+    twin.fit(x, y, verbose=0)
+    assert not same_weights(model, twin)
 
 
 def test_batches_return_their_own_scores():
@@ -296,11 +453,23 @@ def test_built_at_the_first_call():
     x, y = digits(20)
     model = Sequential([Flatten(), Dense(10)])
     model.compile(
-        "sgd", losses.SparseCategoricalCrossentropy(from_logits=True), [metrics.SparseCategoricalAccuracy()]
+        "sgd",
+        losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[metrics.SparseCategoricalAccuracy()],
     )
     history = model.fit(x, y, verbose=0).history
     assert set(history) == {"loss", "sparse_categorical_accuracy"}
     assert model.predict(x).shape == (20, 10)
+
+
+def test_a_frozen_model_is_trained_without_change():
+    x, y = digits(20)
+    model = network()
+    model.trainable = False
+    before = model.get_weights()
+    model.fit(x, y, verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    assert model.step == 1
 
 
 def test_divergence_shows_in_the_loss_and_warns_of_nothing():
@@ -308,6 +477,7 @@ def test_divergence_shows_in_the_loss_and_warns_of_nothing():
     model = network(optimizer=konv.optimizers.SGD(1e30))
     history = model.fit(x, y, batch_size=5, epochs=3, verbose=0).history
     assert not math.isfinite(history["loss"][-1])
+    assert not math.isfinite(model.evaluate(x, y, verbose=0)[0])
 
 
 def test_memory_stays_flat():
@@ -326,6 +496,22 @@ def test_history_names_what_it_has():
     x, y = digits(20)
     assert repr(callbacks.History()) == "<History epochs=0 names=[]>"
     assert repr(network().fit(x, y, epochs=2, verbose=0)) == "<History epochs=2 names=[loss, accuracy]>"
+
+
+def test_the_loop_itself_costs_little():
+    """Of 300 steps of about a millisecond; the median of several tries, for the machine is shared."""
+    x, y = digits(300)
+    model = network()
+    batches = [(x[i : i + 1], y[i : i + 1]) for i in range(300)]
+    ratios = []
+    for _ in range(5):
+        start = time.perf_counter()
+        for batch in batches:
+            model.train_on_batch(*batch)
+        middle = time.perf_counter()
+        model.fit(x, y, batch_size=1, verbose=0)
+        ratios.append((time.perf_counter() - middle) / (middle - start))
+    assert sorted(ratios)[2] < 1.1
 
 
 def test_logits_loss_after_softmax_warns():

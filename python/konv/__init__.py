@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from konv._show_config import show_config
     from konv.config import clear_cache
     from konv.layers import Input
-    from konv.models import Sequential, load_model
+    from konv.models import Model, Sequential, load_model
 
 __all__ = [
     "Input",
+    "Model",
     "Sequential",
     "__version__",
     "activations",
@@ -59,6 +60,7 @@ __all__ = [
 # Where each public name that is no module of its own is defined.
 _HOMES = {
     "Input": "konv.layers",
+    "Model": "konv.models",
     "Sequential": "konv.models",
     "clear_cache": "konv.config",
     "load_model": "konv.models",

@@ -1,54 +1,53 @@
-"""Arrays of training data: checked once, then cut into batches."""
+"""Samples of training data: arrays of the same length, for each input and each output of a model."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from konv._arguments import Shape
+from konv import losses
+from konv._arguments import integer, real, shown
+from konv.backend import Array
 
 NDArray = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs and labels of the same length, at least 1.
+    """Samples, 1 at least unless they are for `predict`: a whole data set, or a batch of one.
 
     Attributes
     ----------
-    x : array
-        `(N, ...)`, real numbers of any dtype.
-    y : array
-        `(N, ...)`.
+    x : list of array
+        For each input of the model `(N, ...)`, real numbers of any dtype.
+    y : list of array or None
+        For each output its labels `(N, ...)`, None where nothing asks for them.
+    weights : list of array or None
+        For each output the weights of its samples, None where each weighs 1.
+
+    Examples
+    --------
+    >>> Examples([np.zeros((10, 2))], [np.arange(10)], [None])[3:5].y
+    [array([3, 4])]
     """
 
-    x: NDArray
-    y: NDArray
-
-    @classmethod
-    def checked(cls, where: str, x: NDArray, y: NDArray) -> Examples:
-        """Take two arrays that have a batch axis."""
-        if len(x) != len(y) or len(x) == 0:
-            raise ValueError(
-                f"{where}: x and y must be equally long, 1 at least, received {len(x)} and {len(y)}"
-            )
-        return cls(x, y)
+    x: list[Array]
+    y: list[Any]
+    weights: list[Any]
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.x[0])
 
-    def batches(self, batch_size: int, order: NDArray | None = None) -> Iterator[tuple[NDArray, NDArray]]:
-        """Give batches in turn, the last one maybe smaller; `order` gives the place of each sample, as an
-        index."""
-        for start in range(0, len(self), batch_size):
-            part: Any = slice(start, start + batch_size)
-            if order is not None:
-                part = order[part]
-            yield self.x[part], self.y[part]
+    def __getitem__(self, part: Any) -> Examples:
+        """Return some of the samples, by a slice or by an array of their indices."""
+        return Examples(
+            [array[part] for array in self.x],
+            [None if array is None else array[part] for array in self.y],
+            [None if array is None else array[part] for array in self.weights],
+        )
 
     def split(self, where: str, fraction: float) -> tuple[Examples, Examples]:
         """Cut off the last `fraction` of the samples."""
@@ -58,16 +57,64 @@ class Examples:
                 f"{where}: validation_split must leave samples on both sides, "
                 f"received {fraction:g} of {len(self)} samples"
             )
-        return Examples(self.x[:start], self.y[:start]), Examples(self.x[start:], self.y[start:])
+        return self[:start], self[start:]
 
 
-def check_inputs(where: str, x: NDArray, input_shape: Shape) -> None:
-    """Raise unless an array of inputs, maybe none, is of a model's `input_shape`."""
-    fits = x.ndim == len(input_shape) and all(
-        wanted in (None, size) for wanted, size in zip(input_shape[1:], x.shape[1:], strict=True)
-    )
-    if not fits:
-        hint = "; x[..., None] adds an axis of channels" if (*x.shape[1:], 1) == input_shape[1:] else ""
-        raise ValueError(
-            f"{where}: x must have shape {input_shape}, as the model expects, received {x.shape}{hint}"
-        )
+class ClassWeights:
+    """Weights of samples by their labels, as `fit` takes them in `class_weight`: 1 for labels without one.
+
+    Parameters
+    ----------
+    where : str
+        Opens the messages of errors.
+    weights : dict
+        From the label, an int, to a finite number.
+
+    Examples
+    --------
+    >>> ClassWeights("fit", {1: 5.0})(np.array([0, 1, 2]), 2)
+    array([1., 5., 1.])
+    """
+
+    def __init__(self, where: str, weights: Any) -> None:
+        if not isinstance(weights, dict):
+            raise TypeError(
+                f"{where}: class_weight must be a dict of numbers by label, received {shown(weights)}"
+            )
+        by_label = {
+            integer(where, "class_weight (each label)", label): real(
+                where, f"class_weight of {shown(label)}", weight
+            )
+            for label, weight in weights.items()
+        }
+        by_label = by_label or {0: 1.0}
+        self._labels = np.array(sorted(by_label), np.int64)
+        self._weights = np.array([by_label[label] for label in sorted(by_label)])
+
+    def __call__(self, y: NDArray, rank: int) -> NDArray:
+        """Return the weight of each label.
+
+        Parameters
+        ----------
+        y : array
+            Labels as ints, `(N, ...)` or `(N, ..., 1)`, or as rows of a number for each class.
+        rank : int
+            Number of axes of the outputs; labels as ints may have one less.
+        """
+        if y.ndim == rank:
+            y = y[..., 0] if y.shape[-1] == 1 else y.argmax(axis=-1)
+        with np.errstate(invalid="ignore"):  # NaN is a wrong label, as the loss will tell
+            labels = np.rint(y).astype(np.int64)
+        places = np.minimum(np.searchsorted(self._labels, labels), len(self._labels) - 1)
+        return np.where(self._labels[places] == labels, self._weights[places], 1.0)
+
+    def applied(self, where: str, batch: Examples, rank: int) -> Examples:
+        """Return a batch of a model of one output whose weights are multiplied by those of its labels."""
+        (y,), (given,) = batch.y, batch.weights
+        if y is None:
+            return batch
+        weights = self(y, rank)
+        if given is not None:
+            per_label = losses.broadcast_weights(where, given, weights.shape)
+            weights = weights * per_label
+        return Examples(batch.x, batch.y, [weights])

@@ -24,6 +24,7 @@ def layer_from_config(described: Any, custom_objects: dict[str, type[Layer]] | N
     ValueError
         If the class is neither Konv's nor in `custom_objects`, or the description is of another form.
     """
+    from konv.models.model import Model
     from konv.models.sequential import Sequential
 
     if not isinstance(described, dict) or set(described) != {"class_name", "config"}:
@@ -35,13 +36,14 @@ def layer_from_config(described: Any, custom_objects: dict[str, type[Layer]] | N
         raise ValueError(
             f'a layer\'s "class_name" must be a str and its "config" a dict, received {shown(described)}'
         )
-    classes: dict[str, type[Layer]] = {**_LAYERS, "Sequential": Sequential, **(custom_objects or {})}
+    models = {"Model": Model, "Sequential": Sequential}
+    classes: dict[str, type[Layer]] = {**_LAYERS, **models, **(custom_objects or {})}
     if class_name not in classes:
         raise ValueError(
             f"unknown class of layers {shown(class_name)}, expected one of {', '.join(sorted(classes))}; "
             "a class of one's own goes into custom_objects"
         )
     cls = classes[class_name]
-    if issubclass(cls, Sequential):
+    if issubclass(cls, Model):
         return cls.from_config(config, custom_objects)
     return cls.from_config(config)

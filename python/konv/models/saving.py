@@ -1,80 +1,86 @@
-"""Models as files: weights, architecture, optimizer and random state in one safetensors file.
+"""Models as files: weights, architecture, optimizer, random and callbacks' state in one safetensors file.
 
-The metadata has one entry, `konv`, with JSON: `format_version`, `model` (class and config) and, if it is
-compiled, `optimizer`, `loss`, `metrics`, and `slots`, the paths of the variables that the optimizer keeps
-arrays for. The tensors are `weights/LAYER/WEIGHT`, `random/seed` (uint64), `random/step` (int64) and, if it
-is compiled, `optimizer/iterations` (int64) and `optimizer/SLOT/LAYER/WEIGHT`. Nothing in a file is ever run.
+The metadata has one entry, `konv`, with JSON: `format_version`, `model` (class and config), `callbacks` (for
+each the class's name and the names of its arrays) and, if the model is compiled, `compiled` (its
+`get_compile_config`) and `slots`, the paths of the variables that the optimizer keeps arrays for. The tensors
+are `weights/LAYER/WEIGHT`, `random/seed` (uint64), `random/step` (int64), `training/epoch` (int64),
+`callbacks/NUMBER/NAME` and, if it is compiled, `optimizer/iterations` (int64) and
+`optimizer/SLOT/LAYER/WEIGHT`. Nothing in a file is ever run.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import stat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from konv import losses, metrics, optimizers
+from konv import optimizers
 from konv._arguments import class_and_config, path_of, shown
 from konv.layers.base import Layer
 from konv.layers.variable import Variable
 from konv.models.registry import layer_from_config
+from konv.models.whole_file import check_regular, write_whole
 
 if TYPE_CHECKING:
-    from konv.models.training import TrainableModel
+    from konv.models.model import Model
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 NDArray = np.ndarray[Any, Any]
 Path = str | os.PathLike[str]
 
 _SEED = ("random/seed", np.dtype(np.uint64))
 _STEP = ("random/step", np.dtype(np.int64))
+_EPOCH = ("training/epoch", np.dtype(np.int64))
 _ITERATIONS = ("optimizer/iterations", np.dtype(np.int64))
 
 # Endings of other programs' formats, which readers would take a file for.
 _FOREIGN_ENDINGS = (".keras", ".h5", ".hdf5", ".npz", ".pt", ".pth", ".onnx")
 
-_LONGEST_NAME = 255  # bytes of a file's name, on Linux as on macOS
-
 # Names that safetensors has for the dtypes that such files hold.
 _DTYPE_NAMES = {"float32": "F32", "float64": "F64", "int64": "I64", "uint64": "U64"}
 
 
-def save_model(model: TrainableModel, filepath: Path) -> None:
-    """Save a model, see `TrainableModel.save`."""
+def save_model(model: Model, filepath: Path) -> None:
+    """Save a model, see `Model.save`."""
     path = path_of("save", filepath)
     if path.lower().endswith(_FOREIGN_ENDINGS):
         raise ValueError(f"save: filepath must end in .safetensors, received {path!r}")
     if not model.built:
         raise ValueError(f"save: {model.label} must have been built, received one without input shape")
+    from safetensors.numpy import save
+
     seed, step = model.random_state
     variables = model.named_variables()
-    tensors = {f"weights/{name}": variable.value for name, variable in variables}
-    tensors |= {_SEED[0]: np.array(seed, _SEED[1]), _STEP[0]: np.array(step, _STEP[1])}
-    header: dict[str, Any] = {"format_version": FORMAT_VERSION, "model": class_and_config(model)}
+    tensors = {f"weights/{name}": np.asarray(variable.value) for name, variable in variables}
+    for (name, dtype), number in ((_SEED, seed), (_STEP, step), (_EPOCH, model.epoch)):
+        tensors[name] = np.array(number, dtype)
+    states = model.callback_states()
+    for number, (_, arrays) in enumerate(states):
+        tensors |= {f"callbacks/{number}/{name}": np.asarray(array) for name, array in arrays.items()}
+    header: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "model": class_and_config(model),
+        "callbacks": [[class_name, list(arrays)] for class_name, arrays in states],
+    }
     if model.compiled:
         optimizer = model.optimizer
         slotted = [(name, variable) for name, variable in variables if optimizer.has_slots(variable)]
-        header |= {
-            "optimizer": class_and_config(optimizer),
-            "loss": class_and_config(model.loss),
-            "metrics": [each if isinstance(each, str) else class_and_config(each) for each in model.metrics],
-            "slots": [name for name, _ in slotted],
-        }
+        header |= {"compiled": model.get_compile_config(), "slots": [name for name, _ in slotted]}
         tensors[_ITERATIONS[0]] = np.array(optimizer.iterations, _ITERATIONS[1])
         for name, variable in slotted:
             for slot, array in zip(optimizer.slot_names, optimizer.slots(variable), strict=True):
                 tensors[f"optimizer/{slot}/{name}"] = array
-    _write_whole(path, tensors, {"konv": json.dumps(header)})
+    tensors = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
+    write_whole("save", path, save(tensors, {"konv": json.dumps(header, allow_nan=False)}))
 
 
 def load_model(
     filepath: str | os.PathLike[str], custom_objects: dict[str, type[Layer]] | None = None
-) -> TrainableModel:
-    """Load what `TrainableModel.save` wrote; training goes on to the same bits as if it had never stopped.
+) -> Model:
+    """Load what `Model.save` wrote; training goes on to the same bits as if it had never stopped.
 
     Parameters
     ----------
@@ -96,10 +102,7 @@ def load_model(
             f"load_model: custom_objects must be a dict of classes, received {shown(custom_objects)}"
         )
     path = path_of("load_model", filepath)
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError(f"load_model: {path} must be a file, received something else (a folder, a device)")
-    with open(path, "rb"):
-        pass  # what can't be opened is an OSError
+    check_regular("load_model", path)
     try:
         with safe_open(path, framework="np") as file:
             return _Reader(file).model(custom_objects)
@@ -120,24 +123,26 @@ class _Reader:
         self._file = file
         self._unread = set(file.keys())
 
-    def model(self, custom_objects: dict[str, type[Layer]] | None) -> TrainableModel:
-        from konv.models.training import TrainableModel
+    def model(self, custom_objects: dict[str, type[Layer]] | None) -> Model:
+        from konv.models.model import Model
 
         header = self._header()
         try:
             model = layer_from_config(header["model"], custom_objects)
         except MemoryError as error:  # nothing was allocated yet: the sizes make no sense
             raise ValueError(str(error)) from None
-        if not isinstance(model, TrainableModel) or not model.built:
+        if not isinstance(model, Model) or not model.built:
             raise ValueError(f"its model must be a built model, received {shown(header['model'])}")
         variables = dict(model.named_variables())
         for path, variable in variables.items():
             variable.assign(self._tensor(f"weights/{path}", variable))
         seed, step = self._number(*_SEED), self._number(*_STEP)
-        if "optimizer" in header:
-            model.compile(
-                optimizers.get(header["optimizer"]), losses.get(header["loss"]), _metrics(header["metrics"])
-            )
+        epoch = self._number(*_EPOCH)
+        states = self._callback_states(header["callbacks"])
+        if "compiled" in header:
+            if not isinstance(header["compiled"], dict):
+                raise ValueError(f"its compiled must be a dict, received {shown(header['compiled'])}")
+            model.compile_from_config(header["compiled"])
             model.optimizer.iterations = self._number(*_ITERATIONS)
             self._read_slots(model.optimizer, variables, header["slots"])
         if self._unread:
@@ -145,6 +150,7 @@ class _Reader:
                 f"it must hold the tensors of its model alone, received also {shown(sorted(self._unread))}"
             )
         model.reset_random_state(seed, step)
+        model.restore_training(epoch, states)
         return model
 
     def _header(self) -> dict[str, Any]:
@@ -155,8 +161,8 @@ class _Reader:
         version = header.get("format_version") if isinstance(header, dict) else None
         if type(version) is not int or version != FORMAT_VERSION:
             raise ValueError(f"its format_version must be {FORMAT_VERSION}, received {shown(version)}")
-        compiled = {"optimizer", "loss", "metrics", "slots"}
-        expected = {"format_version", "model"} | (compiled if compiled & set(header) else set())
+        compiled = {"compiled", "slots"}
+        expected = {"format_version", "model", "callbacks"} | (compiled if compiled & set(header) else set())
         if set(header) != expected:
             raise ValueError(f"its description must have {sorted(expected)}, received {sorted(header)}")
         return header
@@ -174,6 +180,21 @@ class _Reader:
             for slot, array in zip(optimizer.slots(variable), arrays, strict=True):
                 slot[...] = array
 
+    def _callback_states(self, described: Any) -> list[tuple[str, dict[str, NDArray]]]:
+        states = []
+        for number, each in enumerate(described if isinstance(described, list) else [described]):
+            if not (isinstance(each, list) and len(each) == 2 and isinstance(each[1], list)) or not all(
+                isinstance(name, str) for name in (each[0], *each[1])
+            ):
+                raise ValueError(
+                    f"its callbacks must each be a class's name and a list of names, received {shown(each)}"
+                )
+            class_name, names = each
+            states.append(
+                (class_name, {name: self._get(self._take(f"callbacks/{number}/{name}")) for name in names})
+            )
+        return states
+
     def _tensor(self, name: str, like: Variable) -> NDArray:
         return self._array(name, like.shape, like.dtype)
 
@@ -184,77 +205,25 @@ class _Reader:
         return number
 
     def _array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
-        if name not in self._unread:
-            raise ValueError(f"it must have one tensor '{name}', received none or another use of it")
-        self._unread.remove(name)
-        entry = self._file.get_slice(name)
+        entry = self._file.get_slice(self._take(name))
         found = (tuple(entry.get_shape()), entry.get_dtype())
         if found != (shape, _DTYPE_NAMES[dtype.name]):
             raise ValueError(
                 f"tensor '{name}' must have shape {shape} and dtype {_DTYPE_NAMES[dtype.name]}, "
                 f"received {found[0]} and {found[1]}"
             )
+        return self._get(name)
+
+    def _take(self, name: str) -> str:
+        if name not in self._unread:
+            raise ValueError(f"it must have one tensor '{name}', received none or another use of it")
+        self._unread.remove(name)
+        return name
+
+    def _get(self, name: str) -> NDArray:
         array: NDArray = self._file.get_tensor(name)
         return array
 
 
-def _metrics(described: Any) -> list[metrics.Metric | str]:
-    if not isinstance(described, list):
-        raise ValueError(f"its metrics must be a list, received {shown(described)}")
-    return [metrics.template(each, "metrics") for each in described]
-
-
 def _refuse_constant(constant: str) -> None:
     raise ValueError(f"its numbers must be finite, received {constant}")
-
-
-def _write_whole(filepath: str, tensors: dict[str, NDArray], metadata: dict[str, str]) -> None:
-    """Write a file under a temporary name, sync it, and rename it: a reader sees the old file or the new
-    one.
-
-    The temporary name is always the same, so that saves that were killed leave one such file, not many, and
-    the next save replaces it. So only one save at a time may go to one path. A file that is replaced passes
-    its permissions on.
-    """
-    from safetensors.numpy import save
-
-    target = os.path.realpath(filepath)
-    folder, name = os.path.split(target)
-    stem = os.fsdecode(os.fsencode(name)[: _LONGEST_NAME - len("..tmp")])
-    temporary = os.path.join(folder, f".{stem}.tmp")
-    mode = _permissions(target)
-    at_first = 0o666 if mode is None else mode  # of which the umask may take some away
-    os.stat(folder)  # where it isn't there, the error names it, not the temporary file
-    _discard(temporary)
-    try:
-        with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, at_first)) as file:
-            if mode is not None:
-                os.chmod(temporary, mode)
-            file.write(save(tensors, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    finally:
-        _discard(temporary)
-    if os.name == "posix":  # only there can a folder be opened, to sync its entry
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _permissions(filepath: str) -> int | None:
-    """Return those of a file that is to be replaced, None where there is none yet."""
-    try:
-        mode = os.stat(filepath).st_mode
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(mode):
-        raise ValueError(f"save: {filepath} must be a file, received something else (a folder, a device)")
-    return stat.S_IMODE(mode)
-
-
-def _discard(filepath: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(filepath)

@@ -1,392 +1,331 @@
-"""The base of models: training, testing, predicting.
-
-A model is a layer made of layers, so all it adds is a loss, an optimizer and the loop around `forward` and
-`backward`.
-"""
+"""Training, testing and predicting: what a model can do once it is compiled."""
 
 from __future__ import annotations
 
-import os
-import warnings
-from typing import Any, Literal, overload
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
-from konv import _random, losses, optimizers
+from konv import _random
 from konv import callbacks as cb
-from konv._arguments import Shape, at_least, flag, integer, real, shown, text
-from konv.activations import softmax
-from konv.backend import Array, route
-from konv.layers.base import Layer
+from konv._arguments import at_least, flag, real, shown
 from konv.layers.context import Context
-from konv.metrics import Metric, check_names, template
-from konv.models import saving
-from konv.models.examples import Examples, check_inputs
+from konv.models.compiled import CompiledModel
+from konv.models.examples import ClassWeights
+from konv.models.feed import Feed
+from konv.models.runs import (
+    optional_count,
+    params_of,
+    schedule,
+    source_of,
+    source_of_inputs,
+    validation_feed,
+)
 from konv.models.scores import Scores
-from konv.models.summary import summary_lines
-from konv.ops.arguments import numbers
+from konv.models.signature import Signature
+from konv.models.steps import Predictions, penalty, run, test_epoch, test_step, train_epoch, train_step
 
-NDArray = np.ndarray[Any, Any]
 Verbose = Literal["auto"] | int
 
 
-class TrainableModel(Layer):
-    """Base of models. A subclass defines what a layer does, and `layers`."""
-
-    _noun = "model"
-
-    optimizer: optimizers.Optimizer
-    loss: losses.Loss
-    metrics: list[Metric | str]
-    input_shape: Shape
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.stop_training = False
-        self.compiled = False
-        self.step = 0  # training steps made since `compile`, over all calls of `fit`
-        self.input_shape = ()  # with the batch; () until it is known
-
-    # Structure.
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers, in order."""
-        raise NotImplementedError(f"{self.label}: layers is not defined")
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return the layer of a name or at an index.
-
-        Raises
-        ------
-        ValueError
-            If there is none, or if not just one of the arguments is given.
-        """
-        where = "get_layer"
-        if (name is None) == (index is None):
-            raise ValueError(
-                f"{where}: one of name and index must be given, received {shown(name)}, {shown(index)}"
-            )
-        if index is not None:
-            index = integer(where, "index", index)
-            if not -len(self.layers) <= index < len(self.layers):
-                raise ValueError(f"{where}: index must be below {len(self.layers)}, received {index}")
-            return self.layers[index]
-        name = text(where, "name", name)
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        known = ", ".join(layer.name for layer in self.layers)
-        raise ValueError(f"{where}: name must be one of {known}, received {shown(name)}")
-
-    def summary(self) -> None:
-        """Print each layer's output shape, parameters and multiply-adds for one image."""
-        print("\n".join(summary_lines(self)))
-
-    # Training.
-
-    def compile(self, optimizer: Any, loss: Any, metrics: Any = None) -> None:
-        """Say how to train.
-
-        It starts the model's random numbers afresh, from `konv.utils.set_random_seed` if that was called.
-
-        Parameters
-        ----------
-        optimizer : str or Optimizer
-            "sgd", "adam", or an object of `konv.optimizers`.
-        loss : str or Loss
-            "categorical_crossentropy", "sparse_categorical_crossentropy", or an object of `konv.losses`.
-            A cross-entropy of a model that ends in softmax is computed from its logits.
-        metrics : list of str or Metric, optional
-            Such as ["accuracy"].
-        """
-        templates = _metric_templates(metrics)
-        self.optimizer = optimizers.get(optimizer, "compile", "optimizer")
-        self.loss = losses.get(loss, "compile", "loss")
-        self.metrics = templates
-        self.compiled = True
-        self.reset_random_state(_random.new_seed(), 0)
-        if self.ends_in == "softmax" and getattr(self.loss, "from_logits", False):
-            warnings.warn(
-                "compile: loss has from_logits=True but the model ends in softmax; its logits are taken",
-                stacklevel=2,
-            )
-
-    def reset_random_state(self, seed: int, step: int) -> None:
-        """Set what shuffles and layers' random numbers are keyed by."""
-        self._seed = seed
-        self.step = step
-
-    @property
-    def random_state(self) -> tuple[int, int]:
-        """Seed and step, as `reset_random_state` takes them."""
-        return self._seed, self.step
+class TrainableModel(CompiledModel):
+    """A model that can be trained, see `CompiledModel`."""
 
     def fit(
         self,
-        x: NDArray,
-        y: NDArray,
-        batch_size: int = 32,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
         epochs: int = 1,
         verbose: Verbose = "auto",
         callbacks: list[cb.Callback] | None = None,
         validation_split: float = 0.0,
-        validation_data: tuple[NDArray, NDArray] | None = None,
+        validation_data: Any = None,
         shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | list[int] = 1,
     ) -> cb.History:
-        """Train on arrays.
+        """Train on arrays, or on batches as they come.
 
         Parameters
         ----------
-        x, y : array
-            Inputs and labels, `(N, ...)`. Inputs are cast to the model's dtype batch by batch.
-        batch_size : int
-            Samples in a step.
+        x, y : array, or for several inputs or outputs a list or a dict of arrays by name
+            Inputs and labels, `(N, ...)`, cast to the model's dtype batch by batch. Or x alone: a generator
+            or any other iterable of batches `(x, y)` or `(x, y, sample_weight)`, or an object whose `[i]` is
+            one and that has a length or `num_batches`.
+        batch_size : int, optional
+            Samples in a step of arrays. Default: 32, or with `steps_per_epoch` what makes so many steps of
+            all samples.
         epochs : int
             The number at which to end, counted from 0; `epochs - initial_epoch` of them are run.
         verbose : {"auto", 0, 1, 2}
             Unless 0, each epoch ends in a line; "auto" and 1 show a bar too while it lasts, on a terminal.
         callbacks : list of Callback, optional
         validation_split : float
-            Share of the samples, in [0, 1), taken off the end before any shuffling, to test on after each
-            epoch.
-        validation_data : (x, y), optional
-            What to test on after each epoch; `validation_split` is then ignored.
+            Share of the samples of arrays, in [0, 1), taken off the end before any shuffling, to test on.
+        validation_data : (x, y), (x, y, sample_weight) or iterable of batches, optional
+            What to test on; `validation_split` is then ignored.
         shuffle : bool
-            Whether each epoch takes the samples in an order of its own, keyed by the model's seed and step.
+            Whether each pass takes the samples of arrays (the batches of an object of batches by index) in an
+            order of its own, keyed by the model's seed and step.
+        class_weight : dict of float by label, optional
+            For a model of one output: multiplies the weights of the samples of a class. For labels without
+            one, and in validation, it is 1.
+        sample_weight : array, or for several outputs a list or a dict of arrays, optional
+            `(N,)`, or of the shape of the labels as ints. One array is that of every output.
         initial_epoch : int
             The number of the first epoch, for a run that goes on.
+        steps_per_epoch : int, optional
+            Batches in an epoch. Default: all of them. With it the batches are one stream that goes on from
+            epoch to epoch: data that ends begins again, but an iterator that ends ends training with a
+            warning. A run that goes on begins `initial_epoch * steps_per_epoch` batches into the stream of
+            arrays, so it sees those that it would have seen.
+        validation_steps, validation_batch_size : int, optional
+            The same for validation, which begins at the start of the data each time.
+        validation_freq : int or list of int
+            Test after every so many epochs, or after those in a list, counted from 1.
 
         Returns
         -------
         History
             With `history`, the means of loss and metrics for each epoch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument, or a batch, is not as described, or doesn't go with the model. Batches are checked
+            one by one, all else before the first step.
         """
         where = "fit"
-        examples = self._examples(where, x, y)
-        batch_size = at_least(1, where, "batch_size", batch_size)
+        signature = self._signature(where)
         epochs = at_least(1, where, "epochs", epochs)
         initial_epoch = at_least(0, where, "initial_epoch", initial_epoch)
         shuffle = flag(where, "shuffle", shuffle)
+        steps = optional_count(where, "steps_per_epoch", steps_per_epoch)
+        batch_size = optional_count(where, "batch_size", batch_size)
+        validation_batch_size = optional_count(where, "validation_batch_size", validation_batch_size)
         validation_split = real(where, "validation_split", validation_split, 0.0, 1.0, open_high=True)
-        validation = None
-        if validation_data is not None:
-            validation = self._examples(f"{where}: validation_data", *_pair(where, validation_data))
-        elif validation_split:
-            examples, validation = examples.split(where, validation_split)
+        is_due = schedule(where, validation_freq)
+        watchers = [*cb.checked(where, callbacks), *cb.progress(where, verbose)]
+        source, held_out = source_of(
+            where,
+            signature,
+            (x, y, sample_weight),
+            batch_size,
+            steps,
+            validation_split if validation_data is None else 0.0,
+        )
+        class_weights = self._class_weights(where, class_weight)
+        validation = validation_feed(
+            self,
+            held_out if validation_data is None else validation_data,
+            validation_batch_size or batch_size,
+            optional_count(where, "validation_steps", validation_steps),
+            times=epochs - initial_epoch,
+        )
+        key = self._order_key if shuffle else None
+        feed = Feed(where, source, steps, wraps=True, position=initial_epoch * (steps or 0), key=key)
+        if initial_epoch < epochs:  # the first batches are checked before the first step
+            feed.ready()
+            if validation is not None:
+                validation.ready()
 
-        history = cb.History()
-        watchers = [*cb.checked(where, callbacks), *cb.progress(where, verbose), history]
-        params = {"epochs": epochs, "samples": len(examples), "batch_size": batch_size}
+        states = self._states if self._tell is None and 0 < self.epoch == initial_epoch else []
+        self.restore_training(initial_epoch, [])
         self.stop_training = False
+        history = cb.History()
+        params = params_of(feed, epochs, verbose)
         logs: cb.Logs | None = None
-        with cb.CallbackList(watchers, self, params) as tell:
+        with cb.CallbackList([*watchers, history], self, params) as tell:
+            self._tell = tell
             tell("on_train_begin")
+            tell.restore(states)
             for epoch in range(initial_epoch, epochs):
+                if self.stop_training or not feed.ready():  # also where a run that goes on had been stopped
+                    break
                 tell("on_epoch_begin", epoch)
-                logs = self._epoch(examples, batch_size, shuffle, tell)
-                if validation is not None:
-                    tested = self._test(validation, batch_size)
+                logs = train_epoch(self, signature.objective, feed, tell, class_weights)
+                if validation is not None and is_due(epoch + 1):
+                    tested = test_epoch(where, self, signature.objective, validation, tell, cb.unseen)
                     logs |= {f"val_{name}": value for name, value in tested.items()}
+                    validation.rewind()
+                self.epoch = epoch + 1
                 tell("on_epoch_end", epoch, logs=logs)
                 if self.stop_training:
                     break
             tell("on_train_end", logs=logs)
         return history
 
-    def _epoch(
-        self, examples: Examples, batch_size: int, shuffle: bool, tell: cb.CallbackList
-    ) -> dict[str, float]:
-        scores = Scores(self.metrics)
-        key = _random.derive(self._seed, _random.SHUFFLE, self.step)
-        order = _random.permutation(key, len(examples)) if shuffle else None
-        for number, batch in enumerate(examples.batches(batch_size, order)):
-            tell("on_train_batch_begin", number)
-            self._train_step(*batch, scores)
-            tell("on_train_batch_end", number, logs=scores.logs())
-        return scores.logs()
-
-    def _train_step(self, x: NDArray, y: NDArray, scores: Scores) -> None:
-        loss, logits = self._loss_and_logits()
-        with np.errstate(all="ignore"):  # what diverges shows in the loss
-            outputs, saved = self._forward(x, training=True, logits=logits)
-            values, gradient = loss.per_sample(y, outputs)
-            _, gradients = self.backward(gradient() / values.size, saved, needs_input=False)
-            self.optimizer.apply(gradients, self.trainable_variables)
-        self.step += 1
-        scores.add(losses.mean(values), y, softmax(outputs) if logits else outputs)
-
-    def _test_step(self, x: NDArray, y: NDArray, scores: Scores) -> None:
-        loss, logits = self._loss_and_logits()
-        with np.errstate(all="ignore"):
-            outputs, _ = self._forward(x, for_backward=False, logits=logits)
-            values, _ = loss.per_sample(y, outputs)
-        scores.add(losses.mean(values), y, softmax(outputs) if logits else outputs)
-
-    def _test(self, examples: Examples, batch_size: int, advance: cb.Advance = cb.unseen) -> dict[str, float]:
-        scores = Scores(self.metrics)
-        for x, y in examples.batches(batch_size):
-            self._test_step(x, y, scores)
-            advance(len(x))
-        return scores.logs()
-
-    @overload
     def evaluate(
         self,
-        x: NDArray,
-        y: NDArray,
-        batch_size: int = ...,
-        verbose: Verbose = ...,
-        return_dict: Literal[False] = ...,
-    ) -> float | list[float]: ...
-    @overload
-    def evaluate(
-        self,
-        x: NDArray,
-        y: NDArray,
-        batch_size: int = ...,
-        verbose: Verbose = ...,
-        *,
-        return_dict: Literal[True],
-    ) -> dict[str, float]: ...
-    def evaluate(
-        self,
-        x: NDArray,
-        y: NDArray,
-        batch_size: int = 32,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
         verbose: Verbose = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: list[cb.Callback] | None = None,
         return_dict: bool = False,
-    ) -> float | list[float] | dict[str, float]:
-        """Return the means of the loss and the metrics over arrays.
+    ) -> Any:
+        """Return the means of the loss and the metrics over arrays, or over batches as they come.
 
         Parameters
         ----------
-        x, y : array
-            Inputs and labels, `(N, ...)`.
-        batch_size : int
+        x, y, batch_size, sample_weight
+            As in `fit`.
         verbose : {"auto", 0, 1, 2}
             Unless 0, the result is printed too.
+        steps : int, optional
+            Take only so many batches.
+        callbacks : list of Callback, optional
         return_dict : bool
 
         Returns
         -------
         float, list of float, or dict
-            The loss; if there are metrics, a list of the loss and them; with `return_dict` a dict by name.
+            The loss; if there is more, a list of the loss, those of several outputs, and the metrics (of
+            several outputs in the order of their names); with `return_dict` a dict by name.
         """
         where = "evaluate"
-        examples = self._examples(where, x, y)
-        batch_size = at_least(1, where, "batch_size", batch_size)
+        signature = self._signature(where)
         return_dict = flag(where, "return_dict", return_dict)
-        with cb.sample_bar(where, verbose, len(examples)) as advance:
-            logs = self._test(examples, batch_size, advance)
+        steps = optional_count(where, "steps", steps)
+        batch_size = optional_count(where, "batch_size", batch_size)
+        watchers = cb.checked(where, callbacks)
+        source, _ = source_of(where, signature, (x, y, sample_weight), batch_size, steps)
+        feed = Feed(where, source, steps)
+        with (
+            cb.sample_bar(where, verbose, feed.samples) as advance,
+            cb.CallbackList(watchers, self, params_of(feed, 1, verbose)) as tell,
+        ):
+            feed.ready()
+            logs = test_epoch(where, self, signature.objective, feed, tell, advance)
         if verbose:
             print(f"Test: {cb.logs_text(logs)}")
         return _as_returned(logs, return_dict)
 
-    def predict(self, x: NDArray, batch_size: int = 32, verbose: Verbose = "auto") -> NDArray:
-        """Return the outputs for an array of inputs `(N, ...)`; N may be 0.
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Verbose = "auto",
+        steps: int | None = None,
+        callbacks: list[cb.Callback] | None = None,
+    ) -> Any:
+        """Return the outputs for inputs `(N, ...)`; N may be 0.
 
-        Each output has the same bits whatever the batch size. Unless `verbose` is 0, a terminal shows a bar.
+        Each output has the same bits whatever the batch size.
+
+        Parameters
+        ----------
+        x, batch_size
+            As in `fit`. Batches may also be inputs alone; of `(x, y)` x is taken.
+        verbose : {"auto", 0, 1, 2}
+            Unless 0, a terminal shows a bar.
+        steps : int, optional
+            Take only so many batches.
+        callbacks : list of Callback, optional
+
+        Returns
+        -------
+        array, or list of array for several outputs
         """
         where = "predict"
-        batch_size = at_least(1, where, "batch_size", batch_size)
-        inputs = self._inputs(where, x)
-        outputs = []
-        with cb.sample_bar(where, verbose, len(inputs)) as advance:
-            for start in range(0, max(len(inputs), 1), batch_size):
-                outputs.append(self.predict_on_batch(inputs[start : start + batch_size]))
-                advance(len(outputs[-1]))
-        if len(outputs) == 1:
-            return outputs[0]
-        backend, _ = route(outputs[0], where)
-        whole: NDArray = backend.array_module.concatenate(outputs)
-        return whole
+        signature = Signature(self, where)
+        steps = optional_count(where, "steps", steps)
+        batch_size = optional_count(where, "batch_size", batch_size)
+        watchers = cb.checked(where, callbacks)
+        source = source_of_inputs(signature, x, batch_size, steps)
+        feed = Feed(where, source, steps)
+        predictions = Predictions(where, feed.samples)
+        with (
+            cb.sample_bar(where, verbose, feed.samples) as advance,
+            cb.CallbackList(watchers, self, params_of(feed, 1, verbose)) as tell,
+        ):
+            feed.ready()
+            tell("on_predict_begin")
+            for number, batch in enumerate(feed.epoch()):
+                tell("on_predict_batch_begin", number)
+                outputs = self._predict_step(batch.x)
+                predictions.add(outputs)
+                advance(len(batch))
+                tell("on_predict_batch_end", number, logs={"outputs": self._as_given(outputs)})
+            tell("on_predict_end")
+        return self._as_given(predictions.joined())
 
     def train_on_batch(
-        self, x: NDArray, y: NDArray, return_dict: bool = False
-    ) -> float | list[float] | dict[str, float]:
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Make one training step; return the batch's loss and metrics before it, as `evaluate` does."""
-        examples, scores = self._examples("train_on_batch", x, y), Scores(self.metrics)
-        self._train_step(examples.x, examples.y, scores)
-        return _as_returned(scores.logs(), flag("train_on_batch", "return_dict", return_dict))
+        return self._on_batch("train_on_batch", (x, y, sample_weight), return_dict, class_weight)
 
     def test_on_batch(
-        self, x: NDArray, y: NDArray, return_dict: bool = False
-    ) -> float | list[float] | dict[str, float]:
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """Return the loss and metrics of one batch, as `evaluate` does."""
-        examples, scores = self._examples("test_on_batch", x, y), Scores(self.metrics)
-        self._test_step(examples.x, examples.y, scores)
-        return _as_returned(scores.logs(), flag("test_on_batch", "return_dict", return_dict))
+        return self._on_batch("test_on_batch", (x, y, sample_weight), return_dict)
 
-    def predict_on_batch(self, x: NDArray) -> NDArray:
-        """Return the outputs for one batch of inputs."""
-        inputs = self._inputs("predict_on_batch", x)
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for one batch of inputs, as `predict` does."""
+        return self._as_given(self._predict_step(Signature(self, "predict_on_batch").inputs(x)))
+
+    def _on_batch(
+        self, where: str, given: tuple[Any, Any, Any], return_dict: Any, class_weight: Any = None
+    ) -> Any:
+        signature = self._signature(where)
+        return_dict = flag(where, "return_dict", return_dict)
+        batch = signature.examples(*given)
+        scores = Scores(signature.objective)
+        if where == "train_on_batch":
+            weights = self._class_weights(where, class_weight)
+            train_step(where, self, signature.objective, batch, scores, weights)
+        else:
+            test_step(where, self, signature.objective, batch, scores, penalty(self))
+        return _as_returned(scores.logs(), return_dict)
+
+    def _predict_step(self, x: Sequence[Any]) -> list[Any]:
         with np.errstate(all="ignore"):
-            outputs: NDArray = self._forward(inputs, for_backward=False)[0]
+            outputs, _ = run(self, x, [False] * len(self.output_names), for_backward=False)
         return outputs
 
-    # Files.
+    def _as_given(self, outputs: list[Any]) -> Any:
+        return outputs if self.several_outputs else outputs[0]
 
-    def save(self, filepath: str | os.PathLike[str]) -> None:
-        """Save weights, architecture, optimizer and random state in one safetensors file.
-
-        The file is written whole or not at all: under a temporary name in the same folder, synced, then
-        renamed. `konv.load_model` restores it, and training goes on to the same bits as if it had never
-        stopped. Only one save at a time may go to one path.
-        """
-        saving.save_model(self, filepath)
+    def _signature(self, where: str) -> Signature:
+        if not self.compiled:
+            raise ValueError(f"{where}: {self.label} must be compiled first, call compile(optimizer, loss)")
+        return Signature(self, where)
 
     def _context(self, **fields: Any) -> Context:
         return Context(seed=self._seed, step=self.step, **fields)
 
-    def _forward(self, x: Array, **fields: Any) -> tuple[Array, Any]:
-        """Cast a batch and run it forward, on the backend that it lies on."""
-        backend, x = route(x, f"{self.label}: inputs")
-        x = x.astype(self.dtype, order="C", copy=False)
-        return self.forward(x, self._context(backend=backend, **fields))
+    def _order_key(self, place: int) -> int:
+        """Key of the order of a pass of which `place` batches were taken, from the step at which it began."""
+        return _random.derive(self._seed, _random.SHUFFLE, (self.step - place) % 2**64)
 
-    def _inputs(self, where: str, x: Any) -> Array:
-        """Take an array of inputs, maybe none, and build the model for them if it isn't built yet."""
-        _, (inputs,) = numbers(where, {"x": x})
-        if not self.built:
-            self.build((None, *inputs.shape[1:]))
-        check_inputs(where, inputs, self.input_shape)
-        return inputs
-
-    def _examples(self, where: str, x: Any, y: Any) -> Examples:
-        if not self.compiled:
-            raise ValueError(f"{where}: {self.label} must be compiled first, call compile(optimizer, loss)")
-        _, (x, y) = numbers(where, {"x": x, "y": y})
-        examples = Examples.checked(where, self._inputs(where, x), y)
-        self.loss.check_shapes(f"{where}: y", examples.y.shape, self.compute_output_shape(examples.x.shape))
-        return examples
-
-    def _loss_and_logits(self) -> tuple[losses.Loss, bool]:
-        """The loss as it is computed, and whether from the logits."""
-        if self.ends_in == "softmax" and isinstance(self.loss, losses.Crossentropy):
-            return self.loss.on_logits(), True
-        return self.loss, False
+    def _class_weights(self, where: str, class_weight: Any) -> ClassWeights | None:
+        if class_weight is None:
+            return None
+        if len(self.output_names) > 1:
+            raise ValueError(
+                f"{where}: class_weight must be None for a model of several outputs "
+                f"({', '.join(self.output_names)}), use sample_weight; received {shown(class_weight)}"
+            )
+        return ClassWeights(where, class_weight)
 
 
-def _metric_templates(identifiers: Any) -> list[Metric | str]:
-    where = "compile"
-    if identifiers is None:
-        return []
-    if not isinstance(identifiers, (list, tuple)):
-        raise TypeError(f"{where}: metrics must be a list, received {shown(identifiers)}")
-    templates = [template(identifier, where) for identifier in identifiers]
-    check_names(templates, where)
-    return templates
-
-
-def _pair(where: str, data: Any) -> tuple[Any, Any]:
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise TypeError(f"{where}: validation_data must be a pair (x, y), received {shown(data)}")
-    return data[0], data[1]
-
-
-def _as_returned(logs: dict[str, float], return_dict: bool) -> float | list[float] | dict[str, float]:
+def _as_returned(logs: cb.Logs, return_dict: bool) -> Any:
     if return_dict:
         return logs
     values = list(logs.values())

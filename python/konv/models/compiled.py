@@ -1,0 +1,150 @@
+"""What a model keeps for training: its objective, its optimizer, its random numbers, how far it has come."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from konv import _random, optimizers
+from konv import callbacks as cb
+from konv._arguments import class_and_config, shown
+from konv.models.layered import LayeredModel
+from konv.models.objective import Objective, Plan
+
+NDArray = np.ndarray[Any, Any]
+State = tuple[str, dict[str, NDArray]]
+
+
+class CompiledModel(LayeredModel):
+    """A model that can be compiled.
+
+    Attributes
+    ----------
+    compiled : bool
+    optimizer : Optimizer
+    loss, metrics
+        As `compile` took them.
+    step : int
+        Training steps made since `compile`, over all calls of `fit`.
+    epoch : int
+        Epochs of the run that are done: `fit` counts on from its `initial_epoch`.
+    stop_training : bool
+        Set to True, `fit` ends after the batch that runs, as in Keras.
+    """
+
+    optimizer: optimizers.Optimizer
+    loss: Any
+    metrics: Any
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.stop_training = False
+        self.compiled = False
+        self.step = 0
+        self.epoch = 0
+        self._states: list[State] = []
+        self._tell: cb.CallbackList | None = None  # of the last `fit`
+
+    def compile(
+        self,
+        optimizer: Any,
+        loss: Any,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+    ) -> None:
+        """Say how to train.
+
+        It starts the model's random numbers afresh, from `konv.utils.set_random_seed` if that was called.
+        A loss directly after the activation that it goes with (a cross-entropy after softmax, the binary one
+        after sigmoid) is computed from the logits.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+            Such as "adam", or an object of `konv.optimizers`.
+        loss : str or Loss, or for several outputs a list or a dict of them
+            Such as "categorical_crossentropy", or an object of `konv.losses`. One is that of every output. In
+            a list, None is no loss; a dict by the names of outputs may leave some out.
+        loss_weights : float, list or dict, optional
+            What the loss of each output is multiplied by before they are added. Default: 1.
+        metrics : list or dict, optional
+            Such as ["accuracy"]; for several outputs a list with a metric, a list of them or None for each
+            output, or a dict of such entries by the names of outputs. Weights of samples don't count.
+        weighted_metrics : list or dict, optional
+            The same for metrics in which the weights of samples count.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of another kind, or entries don't go with the outputs.
+        """
+        plan = Plan(loss, loss_weights, metrics, weighted_metrics)
+        taken = optimizers.get(optimizer, "compile", "optimizer")
+        given_logits: list[str] = []
+        if self.built:
+            given_logits = self._objective_of("compile", plan).given_logits
+        self.optimizer, self._plan = taken, plan
+        self.loss, self.metrics = plan.loss, plan.metrics
+        self.compiled = True
+        self.reset_random_state(_random.new_seed(), 0)
+        self.restore_training(0, [])
+        for activation in given_logits:
+            warnings.warn(
+                f"compile: loss has from_logits=True but the model ends in {activation}; "
+                "its logits are taken",
+                stacklevel=2,
+            )
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Return the arguments of `compile` as it took them; `json` can write them."""
+        return {"optimizer": class_and_config(self.optimizer), **self._plan.config()}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile with what `get_compile_config` returned."""
+        known = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
+        if not isinstance(config, dict):
+            raise TypeError(f"compile_from_config: config must be a dict, received {shown(config)}")
+        if set(config) != set(known):
+            raise ValueError(
+                f"compile_from_config: config must have {', '.join(known)}, received {shown(list(config))}"
+            )
+        self.compile(**config)
+
+    def reset_random_state(self, seed: int, step: int) -> None:
+        """Set what shuffles and layers' random numbers are keyed by."""
+        self._seed = seed
+        self.step = step
+
+    @property
+    def random_state(self) -> tuple[int, int]:
+        """Seed and step, as `reset_random_state` takes them."""
+        return self._seed, self.step
+
+    def callback_states(self) -> list[State]:
+        """Return class name and state of each callback of the last `fit`, or those that were restored."""
+        return self._states if self._tell is None else self._tell.states()
+
+    def restore_training(self, epoch: int, states: Sequence[State]) -> None:
+        """Set how many epochs were done, and what the callbacks knew then.
+
+        The states go to the callbacks of the next `fit` if it goes on at that epoch (its `initial_epoch`),
+        by their classes; otherwise they are dropped.
+        """
+        self.epoch = epoch
+        self._states = list(states)
+        self._tell = None
+
+    def objective(self, where: str) -> Objective:
+        """Return what `compile` was given, shared out among the outputs; `where` opens errors."""
+        return self._objective_of(where, self._plan)
+
+    def _objective_of(self, where: str, plan: Plan) -> Objective:
+        return Objective(where, plan, self.output_names, self.output_activations)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the callbacks, but not what they knew."""
+        return super().__getstate__() | {"_states": self.callback_states(), "_tell": None}

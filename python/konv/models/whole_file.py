@@ -1,0 +1,74 @@
+"""Files that are whole or not there: written under a temporary name, synced, renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+
+_LONGEST_NAME = 255  # bytes of a file's name, on Linux as on macOS
+
+
+def check_regular(where: str, filepath: str) -> None:
+    """Raise unless there is a file that can be opened.
+
+    Raises
+    ------
+    OSError
+        If there is none, or it can't be read.
+    ValueError
+        If it is something else, such as a folder or a device.
+    """
+    if not stat.S_ISREG(os.stat(filepath).st_mode):
+        raise ValueError(f"{where}: {filepath} must be a file, received something else (a folder, a device)")
+    with open(filepath, "rb"):
+        pass
+
+
+def write_whole(where: str, filepath: str, content: bytes) -> None:
+    """Write a file: a reader sees the old one or the new one.
+
+    The temporary name is always the same, so that saves that were killed leave one such file, not many, and
+    the next save replaces it. So only one save at a time may go to one path. A file that is replaced passes
+    its permissions on.
+    """
+    target = os.path.realpath(filepath)
+    folder, name = os.path.split(target)
+    stem = os.fsdecode(os.fsencode(name)[: _LONGEST_NAME - len("..tmp")])
+    temporary = os.path.join(folder, f".{stem}.tmp")
+    mode = _permissions(where, target)
+    at_first = 0o666 if mode is None else mode  # of which the umask may take some away
+    os.stat(folder)  # where it isn't there, the error names it, not the temporary file
+    _discard(temporary)
+    try:
+        with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, at_first)) as file:
+            if mode is not None:
+                os.chmod(temporary, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    finally:
+        _discard(temporary)
+    if os.name == "posix":  # only there can a folder be opened, to sync its entry
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _permissions(where: str, filepath: str) -> int | None:
+    """Return those of a file that is to be replaced, None where there is none yet."""
+    try:
+        mode = os.stat(filepath).st_mode
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{where}: {filepath} must be a file, received something else (a folder, a device)")
+    return stat.S_IMODE(mode)
+
+
+def _discard(filepath: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(filepath)
