@@ -1,5 +1,5 @@
 """Data sets, each a module with a `load_data()` as in Keras."""
 
-from konv.datasets import digits
+from konv.datasets import cifar10, digits, fashion_mnist, mnist
 
-__all__ = ["digits"]
+__all__ = ["cifar10", "digits", "fashion_mnist", "mnist"]
