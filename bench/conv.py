@@ -18,16 +18,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import machine
-import numpy as np
 from conv_layer import PASSES, ConvLayer, read_layers
+from peer import Peer
 
 import konv
 
@@ -35,37 +33,6 @@ HERE = Path(__file__).parent
 SECONDS_PER_TURN = 0.05
 # The largest error measured, Winograd's, is 2.4e-5 of the largest output; a wrong tap's is above 1e-2.
 TOLERANCE = 1e-4
-
-
-class Peer:
-    """A worker process, asked one thing at a time."""
-
-    def __init__(self, name: str, python: str, threads: int) -> None:
-        self.name = name
-        count = str(threads)
-        self._process = subprocess.Popen(
-            [python, str(HERE / "conv_worker.py"), name, count],
-            env={**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "KONV_NUM_THREADS": count},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, **command: Any) -> dict[str, Any]:
-        """Send a command and wait for its answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.name}: its process ended, exit status {self._process.wait()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
 
 
 def check(layer: ConvLayer, which: str, peers: list[Peer]) -> float:
@@ -130,16 +97,6 @@ def smallest_ratio(layers: list[dict[str, Any]]) -> str:
     return f"{ratio:.2f} ({name} {which})"
 
 
-def versions(torch_python: str | None) -> dict[str, str]:
-    """Of what is compared."""
-    found = {"konv": konv.__version__, "numpy": np.__version__}
-    if torch_python:
-        code = "import torch; print(torch.__version__)"
-        done = subprocess.run([torch_python, "-c", code], check=True, capture_output=True, text=True)
-        found["torch"] = done.stdout.strip()
-    return found
-
-
 def main() -> None:
     """Measure every layer, print a table, write the JSON file."""
     parser = argparse.ArgumentParser(description="Convolution against PyTorch.")
@@ -158,7 +115,8 @@ def main() -> None:
     pythons = {"konv": sys.executable}
     if options.torch_python:
         pythons |= dict.fromkeys(("torch_nchw", "torch_nhwc"), options.torch_python)
-    peers = [Peer(name, python, options.threads) for name, python in pythons.items()]
+    worker = str(HERE / "conv_worker.py")
+    peers = [Peer(name, (python, worker), options.threads) for name, python in pythons.items()]
 
     print(f"{'GFLOP/s':<18}" + " |".join(f"{'konv':>8} {'torch':>8} {'ratio':>6}" for _ in PASSES))
     results = []
@@ -179,7 +137,7 @@ def main() -> None:
         print("smallest ratio:", smallest_ratio(results))
     report = {
         "machine": machine.describe(),
-        "versions": versions(options.torch_python),
+        "versions": machine.versions(options.torch_python),
         "isa": konv._core.isa(),
         "threads": options.threads,
         "rounds": options.rounds,

@@ -6,7 +6,12 @@ import datetime
 import os
 import platform
 import re
+import subprocess
 from pathlib import Path
+
+import numpy as np
+
+from konv import __version__ as konv_version
 
 
 def describe() -> dict[str, str | int]:
@@ -18,6 +23,16 @@ def describe() -> dict[str, str | int]:
         "python": platform.python_version(),
         "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def versions(torch_python: str | None) -> dict[str, str]:
+    """Of what a benchmark compares: this process's Konv and NumPy, and the PyTorch of another Python."""
+    found = {"konv": konv_version, "numpy": np.__version__}
+    if torch_python:
+        code = "import torch; print(torch.__version__)"
+        done = subprocess.run([torch_python, "-c", code], check=True, capture_output=True, text=True)
+        found["torch"] = done.stdout.strip()
+    return found
 
 
 def results_file(benchmark: str) -> Path:
