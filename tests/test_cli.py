@@ -16,6 +16,7 @@ import pytest
 import konv
 
 INTERRUPTED = 130
+DATA = "{digits,mnist,fashion-mnist,cifar10}"
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -67,8 +68,8 @@ def test_console_script():
     [
         ([], "konv: the following arguments are required: {info,train} (see konv --help)"),
         (["fly"], "konv: argument {info,train}: invalid choice: 'fly'"),
-        (["train"], "konv train: the following arguments are required: {digits} (see konv train --help)"),
-        (["train", "birds"], "konv train: argument {digits}: invalid choice: 'birds'"),
+        (["train"], f"konv train: the following arguments are required: {DATA} (see konv train --help)"),
+        (["train", "birds"], f"konv train: argument {DATA}: invalid choice: 'birds'"),
         (
             ["train", "digits", "--lr", "-1"],
             "konv train: unrecognized arguments: --lr -1 (see konv train --help)",
@@ -103,6 +104,10 @@ def test_console_script():
         (
             ["train", "digits", "--out", __file__],
             f"konv train: argument --out: {__file__!r} is a file, expected a folder",
+        ),
+        (
+            ["train", "digits", "--resume"],
+            "konv train: argument --resume: needs --out DIR, the folder to resume in",
         ),
     ],
     ids=lambda value: " ".join(value).replace(__file__, "FILE") if isinstance(value, list) else "",

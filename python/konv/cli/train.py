@@ -1,4 +1,8 @@
-"""`konv train DATA`: train a network on a data set, test it, and keep it."""
+"""`konv train DATA`: train a network on a data set, test it, keep it, and go on after an interruption.
+
+The folder of `--out` holds `model.safetensors`, written whole after each epoch with all that training needs
+to go on to the same bits; `history.csv`, a line for each epoch; and `history.png`, its curves.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,18 @@ from typing import Any
 import numpy as np
 
 import konv
+from konv._arguments import class_and_config
+from konv.cli.history_plot import can_plot, plot_history
 from konv.cli.networks import NETWORKS
+from konv.models import Model
 
-DATASETS = ("digits",)  # modules of konv.datasets
-OPTIMIZERS = {"adam": "Adam", "sgd": "SGD"}  # classes of konv.optimizers
-MODEL_FILE = "model.safetensors"
+# Data sets, modules of konv.datasets when written with underscores: how many epochs, and images per step.
+DATASETS = {"digits": (15, 16), "mnist": (5, 128), "fashion-mnist": (10, 128), "cifar10": (20, 128)}
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}  # classes of konv.optimizers
+
+MODEL_FILE, HISTORY_FILE, PLOT_FILE = "model.safetensors", "history.csv", "history.png"
+
+Array = np.ndarray[Any, Any]
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,8 +37,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add = parser.add_argument
     add("data", metavar=f"{{{','.join(DATASETS)}}}", choices=DATASETS, help="data set")
     add("--model", choices=sorted(NETWORKS), default="cnn", help="network to train (%(default)s)")
-    add("--epochs", type=_integer(1), default=15, metavar="N", help="passes over the images (%(default)s)")
-    add("--batch-size", type=_integer(1), default=16, metavar="N", help="images per step (%(default)s)")
+    add("--epochs", type=_integer(1), metavar="N", help=f"passes over the images ({_defaults(0)})")
+    add("--batch-size", type=_integer(1), metavar="N", help=f"images per step ({_defaults(1)})")
     add(
         "--optimizer",
         choices=sorted(OPTIMIZERS),
@@ -43,45 +54,166 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="fixes every bit of the run (%(default)s)",
     )
     add("--threads", type=_integer(1, 256), metavar="N", help="threads to compute with (the CPUs it may use)")
-    add("--out", type=_folder, metavar="DIR", help=f"folder to leave {MODEL_FILE} in (nothing is kept)")
+    add(
+        "--out",
+        type=_folder,
+        metavar="DIR",
+        help=f"folder to leave {MODEL_FILE}, {HISTORY_FILE} and {PLOT_FILE} in, in the place of an earlier "
+        "run's (nothing is kept)",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="go on from the last whole epoch in DIR, to the same bits as without the interruption",
+    )
     parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Train, test and save as the options say."""
+    if options.resume and options.out is None:
+        options.parser.error("argument --resume: needs --out DIR, the folder to resume in")
+    default_epochs, default_batch_size = DATASETS[options.data]
+    epochs = options.epochs or default_epochs
+    batch_size = options.batch_size or default_batch_size
     if options.threads is not None:
         konv.config.set_num_threads(options.threads)
     if options.out is not None:  # before the work: where it fails, it fails at once
         options.out.mkdir(parents=True, exist_ok=True)
-    konv.utils.set_random_seed(options.seed)
 
-    dataset = getattr(konv.datasets, options.data)
-    (x_train, y_train), (x_test, y_test) = dataset.load_data()
-    x_train, x_test = _scaled(x_train, dataset.MAX_PIXEL), _scaled(x_test, dataset.MAX_PIXEL)
-
-    model = NETWORKS[options.model](x_train.shape[1:], dataset.NUM_CLASSES)
-    rate = {} if options.learning_rate is None else {"learning_rate": options.learning_rate}
-    optimizer = getattr(konv.optimizers, OPTIMIZERS[options.optimizer])(**rate)
-    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    (x_train, y_train), test = _load(options.data)
+    model = _network(options, x_train)
+    resumed = options.resume and _has_model(options.out)
+    if resumed:
+        fresh, model = model, konv.load_model(options.out / MODEL_FILE)
+        _check_same_run(options.out / MODEL_FILE, model, fresh, math.ceil(len(x_train) / batch_size))
     model.predict(x_train[:1], verbose=0)  # a bad KONV_ALGORITHM shows here, before the work
     model.summary()
-    history = model.fit(x_train, y_train, batch_size=options.batch_size, epochs=options.epochs).history
-    score = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
-    print(f"test: loss {score['loss']:.4f}, accuracy {score['accuracy']:.2%} of {len(x_test)} images")
 
-    lost = [loss for loss in (*history["loss"], score["loss"]) if not math.isfinite(loss)]
+    if resumed and model.epoch >= epochs:
+        print(f"{options.out / MODEL_FILE}: the run was finished, with {model.epoch} epochs")
+        losses: list[float] = []
+    else:
+        if resumed:
+            print(f"{options.out / MODEL_FILE}: going on after epoch {model.epoch} of {epochs}")
+        elif options.resume:
+            print(f"{options.out}: no {MODEL_FILE} to resume from, starting afresh")
+        losses = _fit(options, model, (x_train, y_train), test, epochs, batch_size, resumed)
+
+    score = model.evaluate(*test, batch_size=batch_size, verbose=0, return_dict=True)
+    print(f"test: loss {score['loss']:.4f}, accuracy {score['accuracy']:.2%} of {len(test[0])} images")
+    lost = [loss for loss in (*losses, score["loss"]) if not math.isfinite(loss)]
     if lost:
         warning = f"training diverged, the loss became {lost[0]}; try a smaller --learning-rate"
         print(f"{options.parser.prog}: warning: {warning}", file=sys.stderr)
     if options.out is not None:
-        model.save(options.out / MODEL_FILE)
-        print(f"saved {options.out / MODEL_FILE}")
+        _leave(options.out)
 
 
-def _scaled(images: np.ndarray[Any, Any], max_pixel: int) -> np.ndarray[Any, Any]:
-    """Pixels in [0, 1], float32, with an axis of channels: (n, h, w) or (n, h, w, c) -> (n, h, w, c)."""
-    images = images.astype(np.float32) / np.float32(max_pixel)
+def _load(data: str) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Load a data set: images with pixels in [0, 1], float32, `(n, h, w, c)`, and labels."""
+    dataset = getattr(konv.datasets, data.replace("-", "_"))
+    (x_train, y_train), (x_test, y_test) = dataset.load_data()
+    return (_scaled(x_train, dataset.MAX_PIXEL), y_train), (_scaled(x_test, dataset.MAX_PIXEL), y_test)
+
+
+def _scaled(images: Array, max_pixel: int) -> Array:
+    images = images.astype(np.float32)
+    images /= np.float32(max_pixel)
     return images[..., np.newaxis] if images.ndim == 3 else images
+
+
+def _network(options: argparse.Namespace, images: Array) -> Model:
+    """Make the network that the options ask for, as it is before any training."""
+    konv.utils.set_random_seed(options.seed)
+    classes = getattr(konv.datasets, options.data.replace("-", "_")).NUM_CLASSES
+    model = NETWORKS[options.model](images.shape[1:], classes)
+    rate = {} if options.learning_rate is None else {"learning_rate": options.learning_rate}
+    optimizer = getattr(konv.optimizers, OPTIMIZERS[options.optimizer])(**rate)
+    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def _fit(
+    options: argparse.Namespace,
+    model: Model,
+    train: tuple[Array, Array],
+    test: tuple[Array, Array],
+    epochs: int,
+    batch_size: int,
+    resumed: bool,
+) -> list[float]:
+    """Train, keeping each epoch in the folder; returns the losses of the epochs."""
+    folder = options.out
+    callbacks: list[konv.callbacks.Callback] = []
+    if folder is not None:
+        if not resumed:  # what stays here belongs to this run, also where it ends before its first epoch
+            for name in (MODEL_FILE, HISTORY_FILE, PLOT_FILE):
+                (folder / name).unlink(missing_ok=True)
+        callbacks = [
+            konv.callbacks.CSVLogger(folder / HISTORY_FILE, append=resumed),
+            konv.callbacks.ModelCheckpoint(folder / MODEL_FILE),
+        ]
+    try:
+        history = model.fit(
+            *train,
+            batch_size=batch_size,
+            epochs=epochs,
+            validation_data=test,
+            callbacks=callbacks,
+            initial_epoch=model.epoch if resumed else 0,
+        )
+    except KeyboardInterrupt:
+        if folder is not None and _has_model(folder):
+            print(f"\n{folder / MODEL_FILE} holds the last whole epoch, --resume goes on from it")
+        raise
+    return history.history["loss"]
+
+
+def _has_model(folder: Path) -> bool:
+    return (folder / MODEL_FILE).exists()
+
+
+def _check_same_run(path: Path, found: Model, fresh: Model, steps: int) -> None:
+    """Raise unless a model that was kept comes from the run that the options describe."""
+    if _architecture(found) != _architecture(fresh):
+        raise ValueError(f"{path} must come from a run with the same DATA and --model, received another")
+    (seed, step), (fresh_seed, _) = found.random_state, fresh.random_state
+    same = {
+        "--optimizer or --learning-rate": found.compiled
+        and class_and_config(found.optimizer) == class_and_config(fresh.optimizer),
+        "--seed": seed == fresh_seed,
+        "--batch-size or DATA": step == found.epoch * steps,
+    }
+    others = [option for option, is_same in same.items() if not is_same]
+    if others:
+        raise ValueError(
+            f"{path} must come from a run with the same options, received another {', another '.join(others)}"
+        )
+
+
+def _architecture(model: Model) -> list[Any]:
+    """What makes up a network: shapes, and its layers without their names."""
+    layers = [class_and_config(layer) for layer in model.layers]
+    for layer in layers:
+        layer["config"].pop("name")
+    return [model.input_shape, layers]
+
+
+def _leave(folder: Path) -> None:
+    """Draw the curves, and say what lies in the folder."""
+    names = [MODEL_FILE, HISTORY_FILE]
+    if can_plot():
+        plot_history(folder / HISTORY_FILE, folder / PLOT_FILE)
+        names.append(PLOT_FILE)
+    else:
+        print(f"no {PLOT_FILE}: matplotlib is not installed")
+    print(f"saved {', '.join(str(folder / name) for name in names)}")
+
+
+def _defaults(which: int) -> str:
+    """Show a default that depends on the data set, for `--help`."""
+    return ", ".join(f"{data}: {defaults[which]}" for data, defaults in DATASETS.items())
 
 
 def _integer(low: int, high: float = math.inf) -> Callable[[str], int]:
