@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from konv.datasets import idx
 from konv.datasets.idx import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
+from konv.datasets.reading import Examples
 
 
 def header(*shape: int) -> bytes:
@@ -28,7 +28,7 @@ def write_set(folder: Path, first_train_labels: tuple[int, ...], first_test_labe
     return folder
 
 
-def equal(first: tuple[idx.Examples, idx.Examples], second: tuple[idx.Examples, idx.Examples]) -> bool:
+def equal(first: tuple[Examples, Examples], second: tuple[Examples, Examples]) -> bool:
     """Whether two results of load_data are the same."""
     return all(
         np.array_equal(a, b)

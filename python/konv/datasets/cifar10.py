@@ -14,11 +14,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from konv.datasets.download import Published
 from konv.datasets.places import Source, find
-from konv.datasets.reading import require_labels
+from konv.datasets.reading import Examples, require_labels
 from konv.datasets.tar import read_members
 
 NUM_CLASSES = 10
@@ -43,8 +42,6 @@ SOURCE = Source(
 
 # Members of the archive, in the order of their images; the last one has those to test on.
 _MEMBERS = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
-
-Examples = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 def load_data() -> tuple[Examples, Examples]:

@@ -8,14 +8,10 @@ same order as scikit-learn's `digits.csv.gz`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Examples = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+from konv.datasets.reading import Examples
 
 NUM_CLASSES = 10
 MAX_PIXEL = 16

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from tqdm import tqdm
-
 TIMEOUT = 30  # seconds to wait for a mirror to connect, and for its next bytes
 
 _PIECE = 1 << 16  # bytes
@@ -32,17 +30,19 @@ def download(file: Published, mirrors: Sequence[str], folder: Path) -> tuple[Pat
 
     Parameters
     ----------
-    file
+    file : Published
         What to download.
-    mirrors
+    mirrors : sequence of str
         URLs that the name of the file is appended to, tried in turn.
-    folder
+    folder : path
         Where it goes; made where it doesn't exist.
 
     Returns
     -------
-    path, failures
-        The file, or None where no mirror gave it; and what failed, each with its reason.
+    path : path or None
+        The file, None where no mirror gave it.
+    failures : list of str
+        What failed, each with its reason.
 
     Examples
     --------
@@ -56,6 +56,8 @@ def download(file: Published, mirrors: Sequence[str], folder: Path) -> tuple[Pat
         requests = import_module("requests")  # what pooch itself downloads with
     except ImportError as error:
         return None, [f"a download: needs pooch ({error})"]
+
+    from tqdm import tqdm
 
     def fetch(url: str, path: str, _: object) -> None:
         with (

@@ -13,6 +13,7 @@ from pathlib import Path
 from konv.datasets import idx
 from konv.datasets.download import Published
 from konv.datasets.places import Source
+from konv.datasets.reading import Examples
 
 NUM_CLASSES = 10
 MAX_PIXEL = 255
@@ -53,7 +54,7 @@ SOURCE = Source(
 )
 
 
-def load_data() -> tuple[idx.Examples, idx.Examples]:
+def load_data() -> tuple[Examples, Examples]:
     """Load Fashion-MNIST, split into 60,000 images to train on and 10,000 to test on.
 
     The files are looked for in KONV_DATA, in the user's cache and in the folder of Debian's package

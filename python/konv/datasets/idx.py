@@ -13,17 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from konv.datasets.places import Source, find
-from konv.datasets.reading import fill, gzip_file, require_end, require_labels
+from konv.datasets.reading import Examples, fill, gzip_file, require_end, require_labels
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
 
-Examples = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-
 _UNSIGNED_BYTES = 0x0800  # magic number of a file without axes
-_DEFLATE_LIMIT = (
-    1032  # bytes that one byte of deflate can stand for, at most (https://zlib.net/zlib_tech.html)
-)
+_DEFLATE_LIMIT = 1032  # bytes that one of deflate stands for, at most (https://zlib.net/zlib_tech.html)
 
 # By the set's name, the first labels to train on.
 _FIRST_LABELS = {

@@ -12,6 +12,7 @@ from __future__ import annotations
 from konv.datasets import idx
 from konv.datasets.download import Published
 from konv.datasets.places import Source
+from konv.datasets.reading import Examples
 
 NUM_CLASSES = 10
 MAX_PIXEL = 255
@@ -38,7 +39,7 @@ SOURCE = Source(
 )
 
 
-def load_data() -> tuple[idx.Examples, idx.Examples]:
+def load_data() -> tuple[Examples, Examples]:
     """Load MNIST, split into 60,000 images to train on and 10,000 to test on.
 
     The files are looked for in KONV_DATA and in the user's cache, else downloaded (`konv.datasets.places` has

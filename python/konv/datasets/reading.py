@@ -17,6 +17,9 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+Examples = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""Images and their labels."""
+
 _PIECE = 1 << 20  # bytes to decompress at a time: what gzip holds besides the array that it fills
 
 
