@@ -196,6 +196,11 @@ def test_inference_keeps_nothing():
         (TypeError, lambda: activations.gelu(np.arange(3)), "^gelu: x must have dtype float32 or float64"),
         (TypeError, lambda: activations.softmax(np.arange(3)), "^softmax: x must have dtype float32 or"),
         (
+            ValueError,
+            lambda: activations.softmax(np.zeros((2, 0))),
+            r"^softmax: x must have elements along axis -1, received shape \(2, 0\)",
+        ),
+        (
             TypeError,
             lambda: ActivationLayer(7, name="mine"),
             r"^layer 'mine' \(Activation\): activation must be",

@@ -159,3 +159,11 @@ LABEL = r"^layer 'mine' \(Dropout\): "
 def test_errors(error, call, message):
     with pytest.raises(error, match=LABEL + message):
         call()
+
+
+def test_a_number_that_equals_the_rate_is_kept():
+    context = Context(training=True, seed=1)
+    drawn = _random.uniform(context.key, (1, 8))
+    dropped = Dropout(float(drawn[0, 3])).forward(np.ones((1, 8), np.float32), context)[0] == 0
+    assert np.array_equal(dropped, drawn < drawn[0, 3])
+    assert dropped.any()

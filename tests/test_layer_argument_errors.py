@@ -5,14 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from konv.initializers import Initializer
 from konv.layers import (
+    Add,
+    Concatenate,
+    Context,
     Conv2DTranspose,
+    Dense,
     DepthwiseConv2D,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
+    Layer,
+    ReLU,
     Rescaling,
     Reshape,
     SeparableConv2D,
+    Softmax,
     SumPooling2D,
     ZeroPadding2D,
 )
@@ -59,6 +67,13 @@ ARGUMENTS = [
         for padding in ("same", None, 1.0, True, (1, "a"), ((1, 2), (0, True)))
     ),
     (ValueError, ZeroPadding2D, "padding must fit in 64 bits", (2**70,), {}),
+    (
+        TypeError,
+        Dense,
+        "kernel_regularizer: L2: l2 must be a number, received 'x'",
+        (3,),
+        {"kernel_regularizer": {"class_name": "L2", "config": {"l2": "x"}}},
+    ),
     (TypeError, Reshape, "target_shape must be a tuple of ints, received 3", (3,), {}),
     (TypeError, Reshape, r"target_shape \(each size\) must be an int, received None", ((None, 2),), {}),
     (
@@ -121,6 +136,107 @@ def test_results_that_cannot_be_held():
     )
     with pytest.raises(MemoryError, match=message):
         ZeroPadding2D(10**12, **NAMED)(np.ones((1, 2, 2, 1), np.float32))
+
+
+def test_arrays_that_numpy_cannot_hold():
+    x = np.broadcast_to(np.float32(1), (2**40, 4, 4, 1))
+    for layer in (Add(**NAMED), Concatenate(**NAMED), ReLU(threshold=1, **NAMED), Rescaling(2, **NAMED)):
+        with pytest.raises(MemoryError, match=r"^layer 'mine' \(\w+\): Unable to allocate") as caught:
+            layer([x, x] if layer.several_inputs else x)
+        assert caught.type is MemoryError
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (DepthwiseConv2D(2, **NAMED), (1, 4, 4, 2), "inputs must have 3 channels, as those it was built for"),
+        (SeparableConv2D(2, 2, **NAMED), (1, 4, 4, 2), "inputs must have 3 channels"),
+        (ZeroPadding2D(**NAMED), (1, 4, 4), IMAGES),
+        (Softmax(1, **NAMED), (4,), "axis must be one of the axes after the batch's, received 1"),
+        (Softmax(**NAMED), (4,), "axis must be one of the axes after the batch's, received -1"),
+        (Softmax(**NAMED), (1, 0), r"input_shape \(each size\) must be an int of at least 1, received 0"),
+    ],
+)
+def test_built_layers_check_arrays(layer, shape, message):
+    layer(np.ones((1, 4, 4, 3), np.float32))
+    with pytest.raises(ValueError, match=rf"^layer 'mine' \({type(layer).__name__}\): {message}"):
+        layer(np.ones(shape, np.float32))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv2DTranspose(3, 3, **NAMED),
+        GlobalMaxPooling2D(**NAMED),
+        Reshape((3,), **NAMED),
+        Rescaling([1, 2], **NAMED),
+        Softmax(**NAMED),
+        ZeroPadding2D(**NAMED),
+        Layer(**NAMED),
+    ],
+)
+def test_output_shapes_are_of_input_shapes(layer):
+    start = rf"^layer 'mine' \({type(layer).__name__}\): input_shape "
+    for error, shape, message in (
+        (TypeError, None, "must be a tuple of ints or None, received None"),
+        (TypeError, "abcd", "must be a tuple of ints or None, received 'abcd'"),
+        (TypeError, (None, 2.5), r"\(each size\) must be an int, received 2.5"),
+        (ValueError, (None, -1), r"\(each size\) must be an int of at least 0, received -1"),
+        (ValueError, (), r"must have a batch axis, received \(\)"),
+    ):
+        with pytest.raises(error, match=start + message):
+            layer.compute_output_shape(shape)
+
+
+def test_output_shapes_of_several_inputs():
+    for layer in (Add(**NAMED), Concatenate(**NAMED)):
+        with pytest.raises(TypeError, match=r"input_shape must be a list of shapes, received \[\]"):
+            layer.compute_output_shape([])
+        with pytest.raises(ValueError, match=r"input_shape \(each of the list\) must have a batch axis"):
+            layer.compute_output_shape([(None, 2), ()])
+
+
+@pytest.mark.parametrize(
+    ("error", "arguments", "message"),
+    [
+        (TypeError, {"name": 3}, "name must be a str, received 3"),
+        (ValueError, {"name": "a/b"}, "name must be a str that is not empty, printable and without '/'"),
+        (TypeError, {"shape": 3}, "shape of 'w' must be a tuple of ints or None, received 3"),
+        (ValueError, {"shape": (0,)}, r"shape of 'w' \(each size\) must be an int of at least 1, received 0"),
+        (ValueError, {"shape": (None,)}, r"every size of the shape of 'w' must be known, received \(None,\)"),
+        (TypeError, {"trainable": 1}, "trainable must be True or False, received 1"),
+    ],
+)
+def test_weights_to_add(error, arguments, message):
+    with pytest.raises(error, match=rf"^layer 'mine' \(Layer\): {message}"):
+        Layer(**NAMED).add_weight(**{"name": "w", "shape": (2,), **arguments})
+
+
+@pytest.mark.parametrize(
+    ("error", "made", "message"),
+    [
+        (TypeError, [[1.0]], "must be a NumPy array of real numbers, received .* \\(list\\)"),
+        (TypeError, np.ones((2, 1), complex), "must be a NumPy array of real numbers, .* complex128"),
+        (ValueError, np.ones((1, 2)), r"must have shape \(2, 1\), received \(1, 2\)"),
+        (ValueError, np.full((2, 1), 1e300), "must be in the range of float32"),
+        (TypeError, np.ma.ones((2, 1)), "must not be masked"),
+    ],
+)
+def test_what_initializers_make(error, made, message):
+    class Own(Initializer):
+        def __call__(self, shape, key=None):
+            return made
+
+    with pytest.raises(error, match=rf"^layer 'mine' \(Dense\): weight 'kernel' {message}"):
+        Dense(1, kernel_initializer=Own(), **NAMED)(np.ones((1, 2)))
+
+
+def test_softmax_checks_what_it_is_given():
+    message = (
+        r"^layer 'mine' \(Softmax\): axis must be one of the axes after the batch's, received 2 for \(4, 3\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        Softmax(2, **NAMED).forward(np.ones((4, 3), np.float32), Context())
 
 
 def test_built_layers_check_again():

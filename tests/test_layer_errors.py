@@ -150,7 +150,17 @@ class Twice(Layer):
         (
             ValueError,
             lambda: Dense(3, name="a/b"),
-            "^Dense: name must be a str that is not empty and has no '/'",
+            "^Dense: name must be a str that is not empty, printable and without '/'",
+        ),
+        (
+            ValueError,
+            lambda: Dense(3, name="a\nb"),
+            "^Dense: name must be a str that is not empty, printable",
+        ),
+        (
+            ValueError,
+            lambda: Dense(3, name="\ud800"),
+            "^Dense: name must be a str that is not empty, printable",
         ),
         (TypeError, lambda: Dense("3", **NAMED), r"^layer 'mine' \(Dense\): units must be an int"),
         (ValueError, lambda: MaxPooling2D(0, **NAMED), r"^layer 'mine' \(MaxPooling2D\): pool_size must be"),
@@ -267,7 +277,7 @@ def test_errors_of_ops_name_the_layer():
     layer = Conv2D(16, 3, name="mine")
     layer.build((None, 8, 8, 3))
     with pytest.raises(ValueError, match=CONV + "kernel has 3 input channels but x has 4"):
-        layer(np.ones((1, 8, 8, 4)))
+        layer.forward(np.ones((1, 8, 8, 4), np.float32), Context())
     with pytest.raises(TypeError, match=CONV + "all arrays must have one dtype"):
         layer.forward(np.ones((1, 8, 8, 3)), Context())
     with pytest.raises(TypeError, match=CONV + "weight 'kernel' must be a NumPy array of real numbers"):

@@ -142,6 +142,11 @@ def test_pooling_by_hand():
     assert SumPooling2D(2)(x).tolist() == [[[[12, 16]]]]
 
 
+def test_pooling_takes_a_name_in_the_place_that_keras_has():
+    for layer in (MaxPooling2D, AveragePooling2D, SumPooling2D):
+        assert layer(2, 2, "valid", None, "pool").name == "pool"
+
+
 def test_padding_reshape_and_rescaling_by_hand():
     x = np.array([1.0, 2.0]).reshape(1, 1, 2, 1)
     assert ZeroPadding2D(((1, 0), (0, 2)))(x)[0, :, :, 0].tolist() == [[0, 0, 0, 0], [1, 2, 0, 0]]

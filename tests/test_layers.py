@@ -369,3 +369,8 @@ def test_context_keys_differ():
 
 def test_all_layers_are_listed():
     assert {"Conv2D", "Dense", "Flatten", "Softmax"} <= set(layers.__all__)
+
+
+def test_float64_beyond_float32_becomes_infinite():
+    """Without a warning of NumPy, which pytest would make an error."""
+    assert np.isposinf(Activation("linear")(np.array([[1e300]]))).all()

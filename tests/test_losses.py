@@ -490,6 +490,12 @@ BINARY, SQUARED = BinaryCrossentropy(), MeanSquaredError()
             "^mean_squared_error: sample_weight must be an array of numbers, received",
         ),
         (
+            TypeError,
+            lambda: SQUARED(np.ma.array(BITS, mask=BITS > 0), CHANCES),
+            "^mean_squared_error: y_true must not be masked, received",
+        ),
+        (TypeError, lambda: losses.mean(["a"]), "^mean: values must hold real numbers, received dtype <U1"),
+        (
             ValueError,
             lambda: losses.get({"class_name": "CategoricalCrossentropy", "config": {"more": 1}}),
             "identifier must have a config of arguments of CategoricalCrossentropy, received {'more': 1}",

@@ -229,7 +229,6 @@ def test_templates():
         assert metrics.template_name(metrics.template(name, "compile")) == name
     described = {"class_name": "BinaryAccuracy", "config": {"name": "b", "threshold": 0.25}}
     assert metrics.template(described, "compile").get_config() == described["config"]
-    metrics.check_names(["acc", BinaryAccuracy("b")], "compile")
 
 
 @pytest.mark.parametrize(
@@ -312,12 +311,6 @@ def test_names(name, cls):
             r"^mine: labels must be integers from 0 to 2, received 7 at \[0\]",
         ),
         (
-            ValueError,
-            lambda: metrics.check_names(["acc", "acc"], "compile"),
-            "metrics must have names of their own",
-        ),
-        (ValueError, lambda: metrics.check_names([BinaryAccuracy("loss")], "compile"), 'other than "loss"'),
-        (
             TypeError,
             lambda: score(BinaryAccuracy(), np.array([1]), np.array(["a"])),
             "BinaryAccuracy: y_pred must hold real numbers, received dtype <U1",
@@ -326,6 +319,11 @@ def test_names(name, cls):
             TypeError,
             lambda: score(BinaryAccuracy(), [[1], [1, 2]], P),
             r"BinaryAccuracy: y_true must be an array of numbers, received \[\[1\], \[1, 2\]\] \(list\)",
+        ),
+        (
+            TypeError,
+            lambda: score(BinaryAccuracy(), np.array([1]), np.array([0.5]), np.ma.array([1.0], mask=[1])),
+            "BinaryAccuracy: sample_weight must not be masked, received",
         ),
         (NotImplementedError, lambda: metrics.Metric().update_state(P, P), "per_sample is not defined"),
     ],

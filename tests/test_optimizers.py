@@ -329,6 +329,17 @@ VARIABLE = Variable("w", (2,), np.dtype("float32"), Zeros(), 0)
             lambda: optimizers.get(Adam),
             r"must be a str or an instance of Optimizer.*; did you forget \(\)\?$",
         ),
+        (
+            TypeError,
+            lambda: SGD().apply(np.ones((1, 2)), [VARIABLE]),
+            "SGD: gradients must be a list, received",
+        ),
+        (TypeError, lambda: SGD().apply([np.ones(2)], None), "SGD: variables must be a list, received None"),
+        (
+            TypeError,
+            lambda: SGD().apply([np.ones(2)], [np.ones(2)]),
+            "SGD: variables must hold Variables, received .* \\(ndarray\\)",
+        ),
         (ValueError, lambda: SGD().apply([], [VARIABLE]), "one gradient for each variable, received 0 for 1"),
         (
             ValueError,

@@ -82,16 +82,24 @@ def test_layers_hold_them(layer, regularized):
         assert held == regularized
 
 
+def test_other_names_are_the_same_classes():
+    assert (regularizers.l1, regularizers.l2, regularizers.l1_l2) == (L1, L2, L1L2)
+    assert isinstance(regularizers.get("l1_l2"), L1L2)
+
+
 @pytest.mark.parametrize(
     ("error", "call", "message"),
     [
         (TypeError, lambda: L1("0.1"), "^L1: l1 must be a number, received '0.1'"),
         (ValueError, lambda: L2(-0.1), "^L2: l2 must be finite and at least 0"),
         (ValueError, lambda: L1L2(np.inf), "^L1L2: l1 must be finite and at least 0"),
+        (TypeError, lambda: L1()([1.0]), "^L1: value must be an array .*, received list"),
+        (TypeError, lambda: L2().gradient(W > 0), "^L2: value must have dtype .*, received bool"),
+        (TypeError, lambda: L1L2()(np.ma.array(W)), "^L1L2: value must not be masked"),
         (
             ValueError,
             lambda: regularizers.get("l3"),
-            'identifier must be one of "l1", "l2", "l1l2", received',
+            'identifier must be one of "l1", "l2", "l1l2", "l1_l2", received',
         ),
         (TypeError, lambda: regularizers.get(0.1), "identifier must be a str or an instance of Regularizer"),
         (

@@ -48,6 +48,8 @@ def test_to_categorical():
     [
         (TypeError, ([0.5],), "x must hold integers, received dtype float64"),
         (TypeError, (["a"],), "x must hold integers"),
+        (TypeError, ([[1, 2], [3]],), "^to_categorical: x must be an array of integers, received"),
+        (TypeError, (np.ma.array([1, 2], mask=[0, 1]),), "^to_categorical: x must not be masked, received"),
         (ValueError, ([-1],), "labels must be at least 0, received -1 to -1"),
         (ValueError, ([3], 3), "labels must be from 0 to 2, received 3 to 3"),
         (ValueError, ([0], 0), "num_classes must be an int of at least 1, received 0"),

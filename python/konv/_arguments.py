@@ -159,11 +159,13 @@ def real(
     return number
 
 
-def shape_of(where: str, name: str, value: Any) -> Shape:
-    """Take a tuple or list of sizes of at least 1, None where a size isn't known."""
+def shape_of(where: str, name: str, value: Any, low: int = 1) -> Shape:
+    """Take a tuple or list of sizes of at least `low`, None where a size isn't known."""
     if not isinstance(value, (tuple, list)):
         raise TypeError(f"{where}: {name} must be a tuple of ints or None, received {shown(value)}")
-    return tuple(None if size is None else at_least(1, where, f"{name} (each size)", size) for size in value)
+    return tuple(
+        None if size is None else at_least(low, where, f"{name} (each size)", size) for size in value
+    )
 
 
 def text(where: str, name: str, value: Any) -> str:
@@ -248,7 +250,10 @@ def instance(
                 raise ValueError(
                     f"{where}: {name} must have a config of arguments of {known}, received {shown(config)}"
                 ) from None
-            return cls(**config)
+            try:
+                return cls(**config)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{where}: {name}: {error}") from None
     names = ", ".join(f'"{each}"' for each in (*map(snake_case, classes), *other_names))
     raise ValueError(f"{where}: {name} must be one of {names}, received {shown(class_name)}")
 

@@ -95,6 +95,8 @@ def softmax_forward(x: Array, axis: int = -1) -> tuple[Array, Array]:
     """Return softmax of `x` along an axis, `exp(x - max) / sum`, as the result and as what its gradient
     needs."""
     backend, (x,) = arrays("softmax", {"x": x})
+    if not x.shape[axis]:
+        raise ValueError(f"softmax: x must have elements along axis {axis}, received shape {x.shape}")
     with np.errstate(all="ignore"):
         y = x - x.max(axis=axis, keepdims=True)
         backend.array_module.exp(y, out=y)

@@ -38,7 +38,16 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class Initializer:
-    """Base of initializers. A subclass defines `__call__` and, if it has arguments, `get_config`."""
+    """Base of initializers. A subclass defines `__call__` and, if it has arguments, `get_config`.
+
+    Examples
+    --------
+    >>> class Rising(Initializer):
+    ...     def __call__(self, shape, key=None):
+    ...         return np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
+    >>> Rising()((2, 2)).tolist()
+    [[0.0, 1.0], [2.0, 3.0]]
+    """
 
     def __call__(self, shape: tuple[int, ...], key: int | None = None) -> NDArray:
         """Return an array of `shape`; numbers are drawn from `key`, by default from a new seed of the
@@ -121,6 +130,9 @@ class _Random(Initializer):
             key = self.seed
         elif key is None:
             key = _random.new_seed()
+        elif not isinstance(key, (int, np.integer)) or not 0 <= key < 2**64:
+            where, kind = type(self).__name__, ValueError if isinstance(key, (int, np.integer)) else TypeError
+            raise kind(f"{where}: key must be an int from 0 to 2**64 - 1, received {shown(key)}")
         return self._draw(shape, key)
 
     def _draw(self, shape: tuple[int, ...], key: int) -> NDArray:

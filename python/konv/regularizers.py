@@ -11,12 +11,24 @@ import numpy as np
 
 from konv._arguments import call_text, class_and_config, instance, real
 from konv.backend import Array
+from konv.ops.arguments import arrays
 
-__all__ = ["L1", "L1L2", "L2", "Regularizer", "get"]
+__all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 
 
 class Regularizer:
-    """Base of regularizers. A subclass defines both methods and, if it has arguments, `get_config`."""
+    """Base of regularizers. A subclass defines both methods and, if it has arguments, `get_config`.
+
+    Examples
+    --------
+    >>> class LargestWeight(Regularizer):
+    ...     def __call__(self, value):
+    ...         return float(abs(value).max())
+    ...     def gradient(self, value):
+    ...         return np.sign(value) * (abs(value) == abs(value).max())
+    >>> LargestWeight()(np.array([2.0, -3.0]))
+    3.0
+    """
 
     def __call__(self, value: Array) -> float:
         """Return the penalty of a weight."""
@@ -54,11 +66,13 @@ class L1L2(Regularizer):
         self.l2 = real(where, "l2", l2, 0.0)
 
     def __call__(self, value: Array) -> float:
+        value = self._taken(value)
         with np.errstate(all="ignore"):
             penalty = self.l1 * float(abs(value).sum(dtype=np.float64)) if self.l1 else 0.0
             return penalty + (self.l2 * float((value * value).sum(dtype=np.float64)) if self.l2 else 0.0)
 
     def gradient(self, value: Array) -> Array:
+        value = self._taken(value)
         with np.errstate(all="ignore"):
             gradient = (2.0 * self.l2) * value
             if self.l1:
@@ -67,6 +81,9 @@ class L1L2(Regularizer):
 
     def get_config(self) -> dict[str, Any]:
         return {"l1": self.l1, "l2": self.l2}
+
+    def _taken(self, value: Array) -> Array:
+        return arrays(type(self).__name__, {"value": value})[1][0]
 
 
 class L1(L1L2):
@@ -101,7 +118,12 @@ class L2(L1L2):
         return {"l2": self.l2}
 
 
-_CLASSES: dict[str, type[Regularizer]] = {cls.__name__: cls for cls in (L1, L2, L1L2)}
+# Keras's other names of the same classes.
+l1 = L1
+l1_l2 = L1L2
+l2 = L2
+
+_CLASSES: dict[str, type[Regularizer]] = {"L1": L1, "L2": L2, "L1L2": L1L2, "l1_l2": L1L2}
 
 
 def get(identifier: Any, where: str = "regularizers.get", name: str = "identifier") -> Regularizer | None:

@@ -74,7 +74,12 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray[Any, An
            [0., 0., 1.]], dtype=float32)
     """
     where = "to_categorical"
-    labels = np.asarray(x)
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{where}: x must not be masked, received {shown(x)} (fill its gaps first)")
+    try:
+        labels = np.asarray(x)
+    except ValueError:  # rows of different lengths
+        raise TypeError(f"{where}: x must be an array of integers, received {shown(x)}") from None
     if labels.dtype.kind not in "iu" and labels.size:
         raise TypeError(f"{where}: x must hold integers, received dtype {labels.dtype}")
     if labels.ndim > 1 and labels.shape[-1] == 1:

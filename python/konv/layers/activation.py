@@ -71,6 +71,12 @@ class ReLU(Layer):
         At least 0.
     **options
         `name`, `trainable`, `dtype`, `input_shape`, as for every layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ReLU(max_value=6.0)(np.array([[-1.0, 3.0, 7.0]], np.float32))
+    array([[0., 3., 6.]], dtype=float32)
     """
 
     def __init__(
@@ -164,6 +170,7 @@ class Softmax(Layer):
         return input_shape
 
     def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
+        self.compute_output_shape(inputs.shape)
         if context.logits:
             return inputs, None
         outputs, kept = activations.softmax_forward(inputs, self.axis)

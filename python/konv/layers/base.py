@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from konv import _random, initializers, regularizers
-from konv._arguments import flag, shape_of, shown, snake_case, text
+from konv._arguments import Shape, flag, shape_of, shown, snake_case, text
 from konv.backend import Array
 from konv.layers.context import Context
-from konv.layers.named_errors import building, naming
+from konv.layers.named_errors import building, naming, shaping
 from konv.layers.tensor import Node, Tensor
 from konv.layers.variable import Variable
 from konv.ops.arguments import numbers
@@ -29,7 +29,7 @@ _DTYPES = {
     for dtype in (np.dtype(np.float32), np.dtype(np.float64))
     for spelling in (dtype, dtype.type, dtype.name)
 }
-_NAMED_METHODS = ("build", "compute_output_shape", "forward", "backward")
+_WRAPPERS = {"build": building, "compute_output_shape": shaping, "forward": naming, "backward": naming}
 
 _name_counts: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
 
@@ -85,9 +85,8 @@ class Layer:
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        for method in _NAMED_METHODS:
+        for method, wrap in _WRAPPERS.items():
             if method in cls.__dict__:
-                wrap = building if method == "build" else naming
                 setattr(cls, method, wrap(cls.__dict__[method]))
 
     def __init__(
@@ -125,6 +124,7 @@ class Layer:
     def build(self, input_shape: Any) -> None:
         """Make the weights for inputs of a shape, which starts with the batch: `(None, 28, 28, 1)`."""
 
+    @shaping
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the outputs for inputs of a shape, both with the batch."""
         return input_shape
@@ -191,6 +191,13 @@ class Layer:
 
         `regularizer` is a penalty on it, see `konv.regularizers`.
         """
+        name = checked_name(self.label, name)
+        sizes = shape_of(self.label, f"shape of '{name}'", shape)
+        if None in sizes:
+            raise ValueError(
+                f"{self.label}: every size of the shape of '{name}' must be known, received {shown(shape)}"
+            )
+        trainable = flag(self.label, "trainable", trainable)
         if any(variable.name == name for variable in self._variables):
             raise ValueError(
                 f"{self.label}: there must be one weight of each name, received a second '{name}'"
@@ -199,7 +206,7 @@ class Layer:
         initializer = initializers.get(initializer, self.label, f"initializer of '{name}'")
         regularizer = regularizers.get(regularizer, self.label, f"regularizer of '{name}'")
         variable = Variable(
-            name, shape, self.dtype, initializer, key, trainable=trainable, regularizer=regularizer
+            name, tuple(shape), self.dtype, initializer, key, trainable=trainable, regularizer=regularizer
         )
         self._variables.append(variable)
         return variable
@@ -227,10 +234,10 @@ class Layer:
             return list(outputs) if self.several_outputs else outputs[0]
         names = [f"inputs[{index}]" for index in range(len(listed))] if self.several_inputs else ["inputs"]
         backend, arrays = numbers(self.label, dict(zip(names, listed, strict=True)))
-        if not self.built:
-            shapes = [(None, *array.shape[1:]) for array in arrays]
-            self.build(shapes if self.several_inputs else shapes[0])
-        arrays = [array.astype(self.dtype, copy=False) for array in arrays]
+        shapes = [(None, *array.shape[1:]) for array in arrays]
+        self.build(shapes if self.several_inputs else shapes[0])
+        with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite
+            arrays = [array.astype(self.dtype, copy=False) for array in arrays]
         context = self._context(training=bool(training), for_backward=False, backend=backend)
         return self.forward(arrays if self.several_inputs else arrays[0], context)[0]
 
@@ -319,15 +326,22 @@ class Layer:
             raise TypeError(f"{self.label}: inputs must be one tensor, received {shown(inputs)}")
         return [inputs]
 
-    def _checked_shape(self, input_shape: Any) -> Any:
-        """Take the shape of the inputs: one, or a list of them for a layer of several inputs."""
+    def _checked_shape(self, input_shape: Any, low: int = 1) -> Any:
+        """Take the shape of the inputs: one, or a list of them for a layer of several inputs; sizes are at
+        least `low`."""
         if not self.several_inputs:
-            return shape_of(self.label, "input_shape", input_shape)
+            return self._with_batch("input_shape", input_shape, low)
         if not isinstance(input_shape, (list, tuple)) or not input_shape:
             raise TypeError(
                 f"{self.label}: input_shape must be a list of shapes, received {shown(input_shape)}"
             )
-        return [shape_of(self.label, "input_shape (each of the list)", shape) for shape in input_shape]
+        return [self._with_batch("input_shape (each of the list)", shape, low) for shape in input_shape]
+
+    def _with_batch(self, name: str, shape: Any, low: int) -> Shape:
+        sizes = shape_of(self.label, name, shape, low)
+        if not sizes:
+            raise ValueError(f"{self.label}: {name} must have a batch axis, received {shown(shape)}")
+        return sizes
 
     def _new_seed(self) -> int:
         return _random.new_seed()
@@ -401,9 +415,10 @@ def automatic_name(base: str) -> str:
 
 def checked_name(where: str, name: Any) -> str:
     """Take a name that can stand in the path of a weight."""
-    if not text(where, "name", name) or "/" in name:
+    if not text(where, "name", name) or "/" in name or not name.isprintable():
         raise ValueError(
-            f"{where}: name must be a str that is not empty and has no '/', received {shown(name)}"
+            f"{where}: name must be a str that is not empty, printable and without '/', "
+            f"received {shown(name)}"
         )
     return str(name)
 

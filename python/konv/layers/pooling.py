@@ -22,9 +22,10 @@ class _Pooling2D(Layer):
         strides: IntOrPair | None = None,
         padding: PaddingArgument = "valid",
         data_format: str | None = None,
+        name: str | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
+        super().__init__(name=name, **options)
         where = self.label
         channels_last(where, data_format)
         self.pool_size = positive_pair(where, "pool_size", pool_size)
@@ -55,8 +56,9 @@ class MaxPooling2D(_Pooling2D):
     padding : str, int or tuple
         "valid", "same", an int, (h, w) or ((top, bottom), (left, right)).
     data_format : {None, "channels_last"}
+    name : str, optional
     **options
-        `name`, `trainable`, `dtype`, `input_shape`, as for every layer.
+        `trainable`, `dtype`, `input_shape`, as for every layer.
 
     Examples
     --------

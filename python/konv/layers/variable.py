@@ -49,7 +49,6 @@ class Variable:
         self.regularizer = regularizer
         self._initializer = initializer
         self._key = key
-        self._value: Array | None = None
 
     @property
     def size(self) -> int:
@@ -59,14 +58,20 @@ class Variable:
     @property
     def value(self) -> Array:
         """The array itself, not a copy: who changes it changes the weight."""
-        if self._value is None:
+        value = self.__dict__.get("_value")
+        if value is None:
             require_memory(f"weight '{self.name}'", self.shape, self.dtype)
             # Kernels change it in place, and a user's initializer may return any view.
-            self._value = np.require(self._initializer(self.shape, self._key), self.dtype, ("C", "A", "W"))
-        return self._value
+            made = self._initializer(self.shape, self._key)
+            self.check(made)
+            made = np.require(made, self.dtype, ("C", "A", "W"))
+            value = self.__dict__.setdefault("_value", made)  # one array, also if several threads make it
+        return value
 
     def check(self, value: Any) -> None:
         """Raise unless `value` is an array that could be assigned."""
+        if isinstance(value, np.ma.MaskedArray):
+            raise TypeError(f"weight '{self.name}' must not be masked, received {shown(value)}")
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
             received = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else shown(value)
             raise TypeError(

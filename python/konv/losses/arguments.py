@@ -16,6 +16,8 @@ EPSILON = 1e-7
 
 def as_array(where: str, name: str, value: Any) -> NDArray:
     """Take an array, or what NumPy makes one from."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{where}: {name} must not be masked, received {shown(value)} (fill its gaps first)")
     try:
         return np.asarray(value)
     except (TypeError, ValueError):  # such as rows of different lengths

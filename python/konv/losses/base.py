@@ -125,6 +125,9 @@ def mean(values: NDArray) -> float:
     >>> mean(np.array([1.0, 2.0], np.float32)), mean(np.zeros(0))
     (1.5, 0.0)
     """
+    values = as_array("mean", "values", values)
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"mean: values must hold real numbers, received dtype {values.dtype}")
     return float(values.mean(dtype=np.float64)) if values.size else 0.0
 
 

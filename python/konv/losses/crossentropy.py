@@ -19,6 +19,12 @@ class Crossentropy(Loss):
     ----------
     from_logits : bool
     name : str, optional
+
+    Examples
+    --------
+    >>> from konv.losses import BinaryCrossentropy
+    >>> BinaryCrossentropy().on_logits().from_logits
+    True
     """
 
     def __init__(self, from_logits: bool = False, *, name: str | None = None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from konv._arguments import instance, shown
+from konv._arguments import instance
 from konv.losses.arguments import NDArray
 from konv.metrics.accuracy import (
     Accuracy,
@@ -116,17 +116,3 @@ def template_name(template: Metric | str) -> str:
     ('acc', 'mean_squared_error')
     """
     return template if isinstance(template, str) else template.name
-
-
-def check_names(templates: list[Metric | str], where: str) -> None:
-    """Raise ValueError if two metrics, or a metric and the loss, would share a name in the logs.
-
-    Examples
-    --------
-    >>> check_names(["acc", MeanSquaredError()], "compile")
-    """
-    names = [template_name(template) for template in templates]
-    if len({"loss", *names}) != len(names) + 1:
-        raise ValueError(
-            f'{where}: metrics must have names of their own, other than "loss", received {shown(names)}'
-        )

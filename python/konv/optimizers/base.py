@@ -121,9 +121,16 @@ class Optimizer:
             If gradients don't fit the variables, or if a schedule's learning rate is no finite number of at
             least 0. No variable is changed then.
         """
+        where = type(self).__name__
+        for name, given in (("gradients", gradients), ("variables", variables)):
+            if not isinstance(given, (list, tuple)):
+                raise TypeError(f"{where}: {name} must be a list, received {shown(given)}")
+        for variable in variables:
+            if not isinstance(variable, Variable):
+                raise TypeError(f"{where}: variables must hold Variables, received {shown(variable)}")
         if len(gradients) != len(variables):
             raise ValueError(
-                f"{type(self).__name__}: there must be one gradient for each variable, "
+                f"{where}: there must be one gradient for each variable, "
                 f"received {len(gradients)} for {len(variables)} variables"
             )
         if not gradients:  # of a model without trainable weights
