@@ -81,6 +81,18 @@ def test_console_script():
             "konv train: argument --epochs: must be an integer of at least 1, received '0'",
         ),
         (
+            ["train", "digits", "--epochs", str(2**63)],
+            f"konv train: argument --epochs: must be an integer of at least 1, received '{2**63}'",
+        ),
+        (
+            ["train", "digits", "--batch-size", str(2**63)],
+            f"konv train: argument --batch-size: must be an integer of at least 1, received '{2**63}'",
+        ),
+        (
+            ["train", "digits", "--out", ""],
+            "konv train: argument --out: must be the name of a folder, received ''",
+        ),
+        (
             ["train", "digits", "--batch-size", "many"],
             "konv train: argument --batch-size: must be an integer of at least 1, received 'many'",
         ),
@@ -124,6 +136,20 @@ def test_failure_is_one_line(tmp_path):
     done = run("train", "digits", "--out", tmp_path / "taken" / "folder")
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"konv train: .*Not a directory.*taken.*\n", done.stderr)
+
+
+def test_a_name_too_long_for_a_folder_is_one_line():
+    done = run("train", "digits", "--out", "m" * 300)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"konv train: .*File name too long: 'm+'\n", done.stderr)
+
+
+def test_a_closed_stdout_is_no_error():
+    command = [sys.executable, "-m", "konv", "train", "digits", "--model", "lenet5", "--epochs", "1"]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *command], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_unknown_algorithm_fails_before_the_work(monkeypatch):

@@ -15,6 +15,8 @@ import pytest
 from safetensors.numpy import load_file
 
 import konv
+from konv.cli import main, train
+from konv.cli.history_plot import plot_history
 
 EPOCHS = 3
 
@@ -125,6 +127,20 @@ def test_a_finished_run(whole):
     assert contents(whole) == before
 
 
+@pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
+def test_a_finished_run_draws_only_a_picture_that_is_missing_or_old(whole):
+    picture = whole / "history.png"
+    drawn, age = picture.read_bytes(), picture.stat().st_mtime_ns
+    resume(whole)
+    assert picture.stat().st_mtime_ns == age
+    os.utime(picture, (0, 0))
+    resume(whole)
+    assert picture.stat().st_mtime_ns > 0
+    picture.unlink()
+    resume(whole)
+    assert picture.read_bytes() == drawn
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -132,7 +148,7 @@ def test_a_finished_run(whole):
         (("--optimizer", "sgd"), "options, received another --optimizer or --learning-rate"),
         (("--learning-rate", 0.01), "options, received another --optimizer or --learning-rate"),
         (("--seed", 5), "options, received another --seed"),
-        (("--batch-size", 9), "options, received another --batch-size or DATA"),
+        (("--batch-size", 33), "options, received another --batch-size"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
 )
@@ -144,6 +160,53 @@ def test_other_options_are_refused(whole, arguments, named):
         f"konv train: {whole / 'model.safetensors'} must come from a run with the same {named}\n"
     )
     assert contents(whole) == before
+
+
+def test_a_run_that_ends_before_its_first_epoch_leaves_nothing_of_an_earlier_one(tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    for name in ("model.safetensors", "history.csv", "history.png"):
+        (tmp_path / name).write_bytes(b"of an earlier run")
+    monkeypatch.setattr(konv.Sequential, "fit", interrupted)
+    assert main(["train", "digits", "--out", str(tmp_path)]) == 130
+    assert os.listdir(tmp_path) == []
+
+
+def test_another_data_set_of_the_same_shapes_is_refused(tmp_path, monkeypatch, capsys):
+    arguments = ["train", "digits", "--model", "lenet5", "--epochs", "1", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    monkeypatch.setitem(train.DATASETS, "other", train.DATASETS["digits"])
+    monkeypatch.setattr(konv.datasets, "other", konv.datasets.digits, raising=False)
+    arguments[1] = "other"
+    assert main([*arguments, "--resume"]) == 1
+    assert capsys.readouterr().err == (
+        f"konv train: {tmp_path / 'model.safetensors'} must come from a run with the same options, "
+        "received another DATA\n"
+    )
+
+
+@pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        ("", "its columns are []"),
+        ("epoch,loss\n", "it must have rows, each as long as the first line"),
+        ("epoch,loss\n0,1.5,2\n", "it must have rows, each as long as the first line"),
+        ("epoch,loss\n0\n", "it must have rows, each as long as the first line"),
+        ("epoch,loss\n0,low\n", "could not convert string to float: 'low'"),
+        ("loss,epoch\n1.5,0\n", "its columns are ['loss', 'epoch']"),
+        ("epoch\n0\n", "its columns are ['epoch']"),
+        ('epoch,loss\n0,"1.5', "unexpected end of data"),
+    ],
+    ids=repr,
+)
+def test_a_history_that_was_edited(tmp_path, history, message):
+    (tmp_path / "history.csv").write_text(history)
+    with pytest.raises(ValueError, match=re.escape("history.csv must be as CSVLogger wrote it: ")) as error:
+        plot_history(tmp_path / "history.csv", tmp_path / "history.png")
+    assert message in str(error.value)
+    assert os.listdir(tmp_path) == ["history.csv"]
 
 
 def test_a_broken_model_is_not_overwritten(tmp_path):

@@ -356,6 +356,24 @@ def test_the_first_batch_is_checked_before_anything_is_told():
         network().fit(good, validation_data=bad, callbacks=[Told()], verbose=0)
 
 
+def counted(number):
+    """Batches by index that say how many they are."""
+    return type("Counted", (), {"num_batches": number, "__getitem__": lambda self, place: (X, Y)})()
+
+
+def test_an_iterable_may_not_know_its_length():
+    class Unknown:
+        def __iter__(self):
+            return iter(batches())
+
+        def __len__(self):
+            raise TypeError("its length is not known")
+
+    assert network().fit(Unknown(), epochs=2, verbose=0).history == (
+        network().fit(Again(), epochs=2, verbose=0).history
+    )
+
+
 def test_an_error_of_the_generator_comes_through():
     def failing():
         yield batches()[0]
@@ -416,6 +434,10 @@ def test_an_error_of_the_generator_comes_through():
             "^fit: validation_data must be something that can be iterated anew for each epoch",
         ),
         (TypeError, lambda m: m.fit("digits"), "^fit: x must be an array"),
+        (TypeError, lambda m: m.fit(memoryview(X), Y), "^fit: x must be an array .* received memoryview"),
+        (TypeError, lambda m: m.fit(counted("3")), "^fit: num_batches of x must be an int, received '3'"),
+        (TypeError, lambda m: m.fit(counted(2.5)), "^fit: num_batches of x must be an int, received 2.5"),
+        (ValueError, lambda m: m.predict(counted(-1)), "^predict: num_batches of x must be an int of at le"),
         (TypeError, lambda m: m.fit(7, Y), "^fit: x must be an array"),
     ],
 )

@@ -307,3 +307,12 @@ def test_a_short_description_of_endless_work_is_refused():
     described["calls"] += [{"layer": "level_3", "inputs": [["level_3", 9, 0]], "training": None}]
     with pytest.raises(ValueError, match=r"^Model: models inside must run at most 100,000 layers in all"):
         Model.from_config(described)
+
+
+def test_a_shared_layer_stands_where_it_is_farthest_from_the_outputs():
+    near, far = Input((4,), name="near"), Input((4,), name="far")
+    shared = Dense(4, name="shared")
+    ends = [shared(near), ReLU(name="second")(ReLU(name="first")(shared(far)))]
+    for order in (ends, ends[::-1]):
+        names = [layer.name for layer in Model([near, far], Sum(name="sum")(order)).layers]
+        assert names.index("shared") < names.index("first")

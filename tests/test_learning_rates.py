@@ -26,6 +26,19 @@ def rates(callback, values, rate=1.0):
     return [*seen, model.optimizer.learning_rate]
 
 
+@pytest.mark.parametrize("done", [1, 2, 3, 4, 5])
+def test_plateaus_go_on_from_their_state(done):
+    options, values = {"factor": 0.5, "patience": 2, "cooldown": 2}, [2] + [3] * 8
+    first, second = ReduceLROnPlateau(**options), ReduceLROnPlateau(**options)
+    before = rates(first, values[:done])
+    second.on_train_begin = lambda logs=None: (
+        ReduceLROnPlateau.on_train_begin(second),
+        second.set_state(first.get_state()),
+    )
+    after = rates(second, values[done:], before[-1])
+    assert before[:-1] + after == rates(ReduceLROnPlateau(**options), values)
+
+
 @pytest.mark.parametrize(
     ("options", "values", "expected"),
     [

@@ -61,6 +61,16 @@ def test_bar_on_a_terminal(monkeypatch):
     assert sys.stdout.getvalue().splitlines()[-1].startswith("Test: ")
 
 
+def test_the_bar_of_evaluate_counts_samples(monkeypatch):
+    class Draw(cb.Callback):
+        def on_test_end(self, logs=None):
+            cb.progress_bar.announce("")  # draws the bar again, though none was due
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    network().evaluate(np.zeros((20, 2)), np.zeros(20), batch_size=8, callbacks=[Draw()])
+    assert "evaluate: 100% |##########|" in sys.stdout.getvalue()
+
+
 def shown_of(monkeypatch, verbose, params, steps=3, terminal=True):
     """Tell what shows progress of an epoch of batches of 8 images; return all that it writes."""
     monkeypatch.setattr(sys, "stdout", Terminal() if terminal else io.StringIO())
@@ -121,6 +131,14 @@ def test_bars_of_samples(monkeypatch):
     with cb.sample_bar("predict", "auto", None) as advance:
         advance(8)
     assert sys.stdout.getvalue() == ""
+
+
+@pytest.mark.parametrize("verbose", ["auto", 1, 2])
+def test_nothing_is_shown_where_there_is_no_standard_output(monkeypatch, verbose):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cb.progress("fit", verbose) == []
+    with cb.sample_bar("predict", verbose, 8) as advance:
+        advance(8)
 
 
 @pytest.mark.parametrize(("error", "verbose"), [(TypeError, None), (ValueError, 3), (ValueError, "no")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -164,6 +165,37 @@ def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):
     assert os.listdir(saved.parent) == [saved.name]
 
 
+def test_a_full_disk_is_told_with_the_file(saved, monkeypatch):
+    before = saved.read_bytes()
+
+    def fail(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=rf"No space left on device: '{saved}'$"):
+        network(trained=False).save(saved)
+    assert saved.read_bytes() == before
+    assert os.listdir(saved.parent) == [saved.name]
+
+
+def test_a_save_that_another_one_overtakes_publishes_nothing(saved, monkeypatch):
+    other, sync = network(), os.fsync
+
+    def overtaken(descriptor):
+        monkeypatch.setattr(os, "fsync", sync)
+        left = saved.parent / f".{saved.name}.tmp"
+        os.unlink(left)  # as another save begins
+        left.write_bytes(b"half of a mod")
+        sync(descriptor)
+
+    before = saved.read_bytes()
+    monkeypatch.setattr(os, "fsync", overtaken)
+    with pytest.raises(OSError, match=rf"^save: {saved} must be saved by one at a time, received another"):
+        other.save(saved)
+    assert saved.read_bytes() == before
+    assert (saved.parent / f".{saved.name}.tmp").read_bytes() == b"half of a mod"
+
+
 def test_what_a_killed_save_left_is_replaced(saved):
     before = saved.stat().st_size
     left = saved.parent / f".{saved.name}.tmp"
@@ -293,7 +325,15 @@ CONV = "weights/conv2d/kernel"
         (lambda t, h: t.pop("random/seed"), "must have one tensor 'random/seed'"),
         (
             lambda t, h: t.update({"random/step": np.array(-1)}),
-            "'random/step' must be at least 0, received -1",
+            "'random/step' must be from 0 to 4611686018427387904, received -1",
+        ),
+        (
+            lambda t, h: t.update({"optimizer/iterations": np.array(2**63 - 1)}),
+            "'optimizer/iterations' must be from 0 to 4611686018427387904, received 9223372036854775807",
+        ),
+        (
+            lambda t, h: h["compiled"].update(metrics=[{}]),
+            "metrics must have no dict inside of a list or a dict",
         ),
         (
             lambda t, h: t.update({"random/step": np.zeros(3, np.int64)}),

@@ -331,5 +331,5 @@ def test_repr_names_the_layers():
 def test_errors_name_the_layer_once():
     inner = Sequential([Dense(2, name="deep")])
     model = Sequential([Input((3,)), inner])
-    with pytest.raises(ValueError, match=r"^layer 'deep' \(Dense\): kernel has 3 inputs but x has 4"):
+    with pytest.raises(ValueError, match=r"^layer 'deep' \(Dense\): inputs must have 3 channels, as those"):
         model(np.ones((1, 4)))

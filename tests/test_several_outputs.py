@@ -53,6 +53,12 @@ def test_the_whole_loss_is_the_weighted_sum():
     assert model.evaluate([LEFT, RIGHT], [SIZE, KIND], verbose=0) == list(logs.values())
 
 
+def test_batches_weigh_by_their_samples_in_the_loss_of_each_output():
+    model, data = compiled(), ([LEFT, RIGHT], [SIZE, KIND])
+    whole = model.evaluate(*data, batch_size=12, verbose=0)
+    assert model.evaluate(*data, batch_size=5, verbose=0) == pytest.approx(whole, rel=1e-6)  # float32
+
+
 def test_gradients_are_weighted_as_the_losses():
     """Numeric: the loss along a random direction of the weights."""
     model = compiled(loss_weights=[2.0, 0.5])

@@ -152,7 +152,7 @@ def test_best_weights_of_a_state_are_left_where_nobody_wants_them():
         ("accuracy", True),
         ("val_accuracy", True),
         ("val_right", True),
-        ("val_ce", False),
+        ("val_Acc", True),
         ("val_mse", False),
         ("a_loss", False),
         ("val_b_right", True),
@@ -170,7 +170,7 @@ def test_mode_auto_goes_by_the_name(monitor, rises):
     model = Model()
     model.output_names = ["a", "b"]
     right = metrics.SparseCategoricalAccuracy(name="right")
-    model.metrics = {"a": ["accuracy", "ce", MeanSquaredError("mse")], "b": [right]}
+    model.metrics = {"a": ["accuracy", "Acc", MeanSquaredError("mse")], "b": [right]}
     model.weighted_metrics = [Mine("mine")]
     stop = EarlyStopping(monitor)
     with CallbackList([stop], model, {}) as tell:
@@ -178,6 +178,18 @@ def test_mode_auto_goes_by_the_name(monitor, rises):
         for epoch in range(3):
             tell("on_epoch_end", epoch, logs={monitor: epoch})
     assert model.stop_training is not rises
+
+
+def test_mode_auto_knows_the_weighted_metrics_of_a_model():
+    model = Sequential([Dense(2, input_shape=(3,), activation="softmax")])
+    x, y = np.zeros((4, 3)), np.zeros(4)
+    for metrics_, monitor in (([], "accuracy"), (["accuracy"], "weighted_accuracy")):
+        model.compile(
+            "sgd", "sparse_categorical_crossentropy", metrics=metrics_, weighted_metrics=["accuracy"]
+        )
+        stop = EarlyStopping(monitor, patience=9)
+        model.fit(x, y, verbose=0, callbacks=[stop])
+        assert stop.best is not None
 
 
 def test_mode_auto_refuses_what_it_does_not_know():

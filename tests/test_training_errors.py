@@ -49,6 +49,11 @@ ADAM = "adam", "categorical_crossentropy"
             lambda m: m.compile(Adam, "categorical_crossentropy"),
             r"^compile: optimizer must be a str .*; did you forget \(\)\?$",
         ),
+        (
+            TypeError,
+            lambda m: m.compile(*ADAM, metrics=[{"a": "acc"}]),
+            r"^compile: metrics must have no dict inside of a list or a dict, received \{'a': 'acc'\}",
+        ),
         (ValueError, lambda m: m.compile(*ADAM, metrics=["acc", "acc"]), "^compile: metrics must have names"),
         (
             TypeError,

@@ -6,12 +6,8 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from konv.callbacks.base import Callback, Logs
-from konv.callbacks.state import as_arrays
-
-NDArray = np.ndarray[Any, Any]
+from konv.callbacks.state import State, as_arrays
 
 
 class CallbackList:
@@ -53,7 +49,7 @@ class CallbackList:
         for callback in self._callbacks:
             getattr(callback, event)(*number, logs)
 
-    def states(self) -> list[tuple[str, dict[str, NDArray]]]:
+    def states(self) -> list[State]:
         """Return class name and state of each callback, without the classes that have nothing to keep."""
         states = [
             (type(each).__name__, as_arrays(type(each).__name__, each.get_state()))
@@ -62,7 +58,7 @@ class CallbackList:
         kept = {name for name, state in states if state}
         return [(name, state) for name, state in states if name in kept]
 
-    def restore(self, states: Sequence[tuple[str, dict[str, NDArray]]]) -> None:
+    def restore(self, states: Sequence[State]) -> None:
         """Hand states to the callbacks of their class, in order; those that nobody takes are dropped."""
         waiting = list(self._callbacks)
         for name, state in states:

@@ -14,7 +14,7 @@ from konv.callbacks.base import Callback, Logs
 
 _MODES = ("auto", "min", "max")
 
-_MODE_OF_NAME = {"accuracy": "max", "acc": "max", "crossentropy": "min", "ce": "min"}
+_MODE_OF_NAME = {"accuracy": "max", "acc": "max"}  # of metrics whose class the labels will tell
 _MODE_OF_CLASS = {"Accuracy": "max", "Crossentropy": "min", "Error": "min"}  # by the end of its name
 
 
@@ -96,7 +96,7 @@ def _mode_of_log(log: str, model: Any) -> str | None:
 
 def _mode_of_metric(metric: Any) -> str | None:
     if isinstance(metric, str):
-        return _MODE_OF_NAME.get(metric)
+        return _MODE_OF_NAME.get(metric.lower())
     names = [cls.__name__ for cls in type(metric).__mro__]
     return next(
         (mode for name in names for ending, mode in _MODE_OF_CLASS.items() if name.endswith(ending)), None

@@ -107,6 +107,8 @@ def progress(where: str, verbose: Any) -> list[Callback]:
         raise ValueError(message)
     if verbose == 0:
         return []
+    if sys.stdout is None:  # closed, or a program without a console
+        return []
     return [_ProgressBar() if verbose != 2 and sys.stdout.isatty() else _ProgressLines()]
 
 

@@ -15,6 +15,9 @@ from konv._arguments import shown
 
 NDArray = np.ndarray[Any, Any]
 
+State = tuple[str, dict[str, NDArray]]
+"""Name of a callback's class, and its state."""
+
 _NO_BOUND = 2**63 - 1
 
 

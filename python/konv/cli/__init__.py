@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it was closed before Python started
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader of a pipe has gone: nobody is left to tell, nor to flush to at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

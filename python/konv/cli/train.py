@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}  # classes of konv
 
 MODEL_FILE, HISTORY_FILE, PLOT_FILE = "model.safetensors", "history.csv", "history.png"
 
+_MOST = 2**63 - 1  # of what `fit` can count
+
 Array = np.ndarray[Any, Any]
 
 
@@ -37,8 +40,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add = parser.add_argument
     add("data", metavar=f"{{{','.join(DATASETS)}}}", choices=DATASETS, help="data set")
     add("--model", choices=sorted(NETWORKS), default="cnn", help="network to train (%(default)s)")
-    add("--epochs", type=_integer(1), metavar="N", help=f"passes over the images ({_defaults(0)})")
-    add("--batch-size", type=_integer(1), metavar="N", help=f"images per step ({_defaults(1)})")
+    add("--epochs", type=_integer(1, _MOST), metavar="N", help=f"passes over the images ({_defaults(0)})")
+    add("--batch-size", type=_integer(1, _MOST), metavar="N", help=f"images per step ({_defaults(1)})")
     add(
         "--optimizer",
         choices=sorted(OPTIMIZERS),
@@ -86,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
     resumed = options.resume and _has_model(options.out)
     if resumed:
         fresh, model = model, konv.load_model(options.out / MODEL_FILE)
-        _check_same_run(options.out / MODEL_FILE, model, fresh, math.ceil(len(x_train) / batch_size))
+        _check_same_run(options.out / MODEL_FILE, model, fresh, _Run(options.data, batch_size))
     model.predict(x_train[:1], verbose=0)  # a bad KONV_ALGORITHM shows here, before the work
     model.summary()
 
@@ -153,6 +156,7 @@ def _fit(
         callbacks = [
             konv.callbacks.CSVLogger(folder / HISTORY_FILE, append=resumed),
             konv.callbacks.ModelCheckpoint(folder / MODEL_FILE),
+            _Run(options.data, batch_size),
         ]
     try:
         history = model.fit(
@@ -170,20 +174,38 @@ def _fit(
     return history.history["loss"]
 
 
+class _Run(konv.callbacks.Callback):
+    """What a model's file keeps of its run that the model doesn't tell: which data, in which batches."""
+
+    def __init__(self, data: str, batch_size: int) -> None:
+        self._state = {"data": np.frombuffer(data.encode(), np.uint8), "batch_size": np.array(batch_size)}
+
+    def get_state(self) -> dict[str, Array]:
+        return self._state
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take nothing: `_check_same_run` has compared it."""
+
+    def is_of(self, model: Model, name: str) -> bool:
+        """Whether a model that was loaded comes from a run with the same `data` or `batch_size`."""
+        kept = dict(model.callback_states()).get(type(self).__name__, {})
+        return name in kept and np.array_equal(kept[name], self._state[name])
+
+
 def _has_model(folder: Path) -> bool:
     return (folder / MODEL_FILE).exists()
 
 
-def _check_same_run(path: Path, found: Model, fresh: Model, steps: int) -> None:
+def _check_same_run(path: Path, found: Model, fresh: Model, run: _Run) -> None:
     """Raise unless a model that was kept comes from the run that the options describe."""
     if _architecture(found) != _architecture(fresh):
         raise ValueError(f"{path} must come from a run with the same DATA and --model, received another")
-    (seed, step), (fresh_seed, _) = found.random_state, fresh.random_state
     same = {
         "--optimizer or --learning-rate": found.compiled
         and class_and_config(found.optimizer) == class_and_config(fresh.optimizer),
-        "--seed": seed == fresh_seed,
-        "--batch-size or DATA": step == found.epoch * steps,
+        "--seed": found.random_state[0] == fresh.random_state[0],
+        "DATA": run.is_of(found, "data"),
+        "--batch-size": run.is_of(found, "batch_size"),
     }
     others = [option for option, is_same in same.items() if not is_same]
     if others:
@@ -204,11 +226,17 @@ def _leave(folder: Path) -> None:
     """Draw the curves, and say what lies in the folder."""
     names = [MODEL_FILE, HISTORY_FILE]
     if can_plot():
-        plot_history(folder / HISTORY_FILE, folder / PLOT_FILE)
+        if not _is_drawn(folder / HISTORY_FILE, folder / PLOT_FILE):
+            plot_history(folder / HISTORY_FILE, folder / PLOT_FILE)
         names.append(PLOT_FILE)
     else:
         print(f"no {PLOT_FILE}: matplotlib is not installed")
     print(f"saved {', '.join(str(folder / name) for name in names)}")
+
+
+def _is_drawn(history: Path, picture: Path) -> bool:
+    """Whether a picture is newer than what it shows, as where the run was finished before."""
+    return picture.exists() and history.exists() and picture.stat().st_mtime_ns >= history.stat().st_mtime_ns
 
 
 def _defaults(which: int) -> str:
@@ -216,9 +244,9 @@ def _defaults(which: int) -> str:
     return ", ".join(f"{data}: {defaults[which]}" for data, defaults in DATASETS.items())
 
 
-def _integer(low: int, high: float = math.inf) -> Callable[[str], int]:
+def _integer(low: int, high: int) -> Callable[[str], int]:
     """Type of an option that takes an integer from `low` to `high`."""
-    wanted = f"an integer of at least {low}" if high == math.inf else f"an integer from {low} to {high}"
+    wanted = f"an integer of at least {low}" if high == _MOST else f"an integer from {low} to {high}"
 
     def parse(text: str) -> int:
         value: int | None
@@ -235,10 +263,11 @@ def _integer(low: int, high: float = math.inf) -> Callable[[str], int]:
 
 def _folder(text: str) -> Path:
     """Type of an option that takes a folder, there already or to be made."""
-    path = Path(text)
-    if path.exists() and not path.is_dir():
+    if not text:
+        raise argparse.ArgumentTypeError("must be the name of a folder, received ''")
+    if os.path.exists(text) and not os.path.isdir(text):
         raise argparse.ArgumentTypeError(f"{text!r} is a file, expected a folder")
-    return path
+    return Path(text)
 
 
 def _positive(text: str) -> float:

@@ -6,16 +6,12 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from konv import _random, optimizers
 from konv import callbacks as cb
 from konv._arguments import class_and_config, shown
+from konv.callbacks.state import State
 from konv.models.layered import LayeredModel
 from konv.models.objective import Objective, Plan
-
-NDArray = np.ndarray[Any, Any]
-State = tuple[str, dict[str, NDArray]]
 
 
 class CompiledModel(LayeredModel):
@@ -25,7 +21,7 @@ class CompiledModel(LayeredModel):
     ----------
     compiled : bool
     optimizer : Optimizer
-    loss, metrics
+    loss, metrics, weighted_metrics
         As `compile` took them.
     step : int
         Training steps made since `compile`, over all calls of `fit`.
@@ -38,6 +34,7 @@ class CompiledModel(LayeredModel):
     optimizer: optimizers.Optimizer
     loss: Any
     metrics: Any
+    weighted_metrics: Any
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -88,7 +85,7 @@ class CompiledModel(LayeredModel):
         if self.built:
             given_logits = self._objective_of("compile", plan).given_logits
         self.optimizer, self._plan = taken, plan
-        self.loss, self.metrics = plan.loss, plan.metrics
+        self.loss, self.metrics, self.weighted_metrics = plan.loss, plan.metrics, plan.weighted_metrics
         self.compiled = True
         self.reset_random_state(_random.new_seed(), 0)
         self.restore_training(0, [])

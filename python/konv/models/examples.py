@@ -87,7 +87,7 @@ class ClassWeights:
             )
             for label, weight in weights.items()
         }
-        by_label = by_label or {0: 1.0}
+        by_label = by_label or {0: 1.0}  # so that there is one to search
         self._labels = np.array(sorted(by_label), np.int64)
         self._weights = np.array([by_label[label] for label in sorted(by_label)])
 

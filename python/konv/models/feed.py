@@ -8,6 +8,7 @@ begins.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from konv import _random
+from konv._arguments import at_least
 from konv.models.examples import Examples
 from konv.models.signature import Signature
 
@@ -93,6 +95,8 @@ class IndexedSource:
         self._signature = signature
         self._labelled = labelled
         self.batches: int | None = len(data) if hasattr(data, "__len__") else data.num_batches
+        if self.batches is not None:
+            self.batches = at_least(0, signature.where, "num_batches of x", self.batches)
 
     def one_pass(self, place: int, key: int | None) -> Iterator[Examples]:
         if self.batches is None:
@@ -102,7 +106,8 @@ class IndexedSource:
             places = order[place:].tolist()
         for number in places:
             yield self._signature.batch(self._data[number], number, labelled=self._labelled)
-        getattr(self._data, "on_epoch_end", _nothing)()
+        if hasattr(self._data, "on_epoch_end"):
+            self._data.on_epoch_end()
 
 
 class IterableSource:
@@ -117,7 +122,10 @@ class IterableSource:
         self._labelled = labelled
         self._given = 0
         self.once = hasattr(data, "__next__")
-        self.batches: int | None = len(data) if isinstance(data, Sized) else None
+        self.batches: int | None = None
+        if isinstance(data, Sized):
+            with contextlib.suppress(TypeError):  # by which some say that their length isn't known
+                self.batches = len(data)
 
     def one_pass(self, place: int, key: int | None) -> Iterator[Examples]:
         for given in self._data:
@@ -237,7 +245,9 @@ def gives_batches(x: Any) -> bool:
     >>> gives_batches(np.zeros(3)), gives_batches(iter([]))
     (False, True)
     """
-    if isinstance(x, (list, tuple, dict, str, bytes)) or hasattr(x, "__dlpack__") or hasattr(x, "__array__"):
+    if isinstance(x, (list, tuple, dict, str, bytes, memoryview)):
+        return False
+    if hasattr(x, "__dlpack__") or hasattr(x, "__array__"):
         return False
     return hasattr(x, "__iter__") or _is_indexed(x)
 
@@ -250,7 +260,3 @@ def source_of_batches(signature: Signature, data: Any, *, labelled: bool = True)
 
 def _is_indexed(data: Any) -> bool:
     return hasattr(data, "__getitem__") and (hasattr(data, "__len__") or hasattr(data, "num_batches"))
-
-
-def _nothing() -> None:
-    """Do nothing."""

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from konv._arguments import Shape
 from konv.backend import Array
@@ -21,6 +21,8 @@ from konv.layers.context import Context
 from konv.layers.input import InputLayer
 from konv.layers.tensor import Node, Tensor
 from konv.layers.variable import Variable
+
+Key = TypeVar("Key", int, Variable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +235,7 @@ class Graph:
         `saved` is emptied on the way, to free memory as soon as it is spent.
         """
         needed, runs = self._needed(needs_input)
-        gradients: list[Any] = [None] * self.size
+        gradients: dict[int, Array] = {}
         by_variable: dict[Variable, Array] = {}
         for number, run in enumerate(runs):
             if not run:
@@ -243,9 +245,7 @@ class Graph:
                 _add(gradients, slot, grad)
         for step, run in zip(reversed(self.steps), reversed(runs), strict=True):
             kept = [saved.pop()]
-            own = [gradients[slot] for slot in step.outputs]
-            for slot in step.outputs:
-                gradients[slot] = None
+            own = [gradients.pop(slot, None) for slot in step.outputs]
             if not run or all(grad is None for grad in own):
                 continue
             layer = step.layer
@@ -265,7 +265,7 @@ class Graph:
             for variable, grad in zip(variables, grad_weights, strict=True):
                 _add(by_variable, variable, grad)
             del grad_inputs, grad_weights
-        return [gradients[slot] for slot in self.inputs], by_variable
+        return [gradients.get(slot) for slot in self.inputs], by_variable
 
     def _needed(self, needs_input: Sequence[bool]) -> tuple[list[bool], list[bool]]:
         """Whether the gradient is needed of each slot, and whether each step must run backward."""
@@ -281,11 +281,10 @@ class Graph:
         return needed, runs
 
 
-def _add(sums: Any, key: Any, grad: Array | None) -> None:
+def _add(sums: dict[Key, Array], key: Key, grad: Array | None) -> None:
     """Add a gradient to what there is, in a new array: both may have other uses."""
     if grad is not None:
-        before = sums[key] if isinstance(sums, list) else sums.get(key)
-        sums[key] = grad if before is None else before + grad
+        sums[key] = sums[key] + grad if key in sums else grad
 
 
 def _input_layer(tensor: Tensor) -> InputLayer:

@@ -228,8 +228,8 @@ class Model(TrainableModel):
     def _shapes(self, input_shape: Any) -> list[Shape]:
         return self.graph.shapes(input_shape if self.several_inputs else [input_shape])
 
-    def _checked_shape(self, input_shape: Any) -> Any:
-        shape = super()._checked_shape(input_shape)
+    def _checked_shape(self, input_shape: Any, low: int = 1) -> Any:
+        shape = super()._checked_shape(input_shape, low)
         if self.several_inputs and len(shape) != len(self.graph.inputs):
             raise ValueError(
                 f"{self.label}: inputs must be {len(self.graph.inputs)}, received {len(shape)} shapes"

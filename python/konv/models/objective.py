@@ -150,9 +150,9 @@ class Objective:
                 f'{where}: metrics must have names of their own, other than "loss", '
                 f"received twice {shown(twice)}"
             )
-        return (
-            sorted(watched, key=lambda metric: metric.name) if len(self._names) > 1 else watched
-        )  # Keras's order
+        if len(self._names) > 1:  # as Keras does
+            watched.sort(key=lambda metric: metric.name)
+        return watched
 
     def _prefix(self, output: int) -> str:
         return f"{self._names[output]}_" if len(self._names) > 1 else ""
@@ -164,7 +164,11 @@ class Objective:
         by_output = [given]
         if len(self._names) > 1 or isinstance(given, dict):
             by_output = listed(where, argument, given, self._names)
-        return [(output, template) for output, own in enumerate(by_output) for template in _flat(own)]
+        return [
+            (output, template)
+            for output, own in enumerate(by_output)
+            for template in _flat(where, argument, own)
+        ]
 
     def is_labelled(self, output: int) -> bool:
         """Whether a loss or a metric asks for the labels of an output."""
@@ -224,9 +228,13 @@ def _templates(argument: str, given: Any) -> Any:
     )
 
 
-def _flat(given: Any) -> list[metrics.Metric | str]:
+def _flat(where: str, argument: str, given: Any) -> list[metrics.Metric | str]:
     if isinstance(given, list):
-        return [template for one in given for template in _flat(one)]
+        return [template for one in given for template in _flat(where, argument, one)]
+    if isinstance(given, dict):
+        raise TypeError(
+            f"{where}: {argument} must have no dict inside of a list or a dict, received {shown(given)}"
+        )
     return [] if given is None else [given]
 
 

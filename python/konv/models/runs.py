@@ -84,12 +84,12 @@ def optional_count(where: str, name: str, value: Any) -> int | None:
     return None if value is None else at_least(1, where, name, value)
 
 
-def schedule(where: str, frequency: Any) -> Callable[[int], bool]:
-    """Return whether to test after an epoch, counted from 1, from `validation_freq`.
+def validation_due(where: str, frequency: Any) -> Callable[[int], bool]:
+    """Take `validation_freq`: return a function that says whether to test after an epoch, counted from 1.
 
     Examples
     --------
-    >>> [epoch for epoch in range(1, 7) if schedule("fit", 3)(epoch)]
+    >>> [epoch for epoch in range(1, 7) if validation_due("fit", 3)(epoch)]
     [3, 6]
     """
     if isinstance(frequency, (list, tuple, set, frozenset)):

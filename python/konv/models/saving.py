@@ -18,6 +18,7 @@ import numpy as np
 
 from konv import optimizers
 from konv._arguments import class_and_config, path_of, shown
+from konv.callbacks.state import State
 from konv.layers.base import Layer
 from konv.layers.variable import Variable
 from konv.models.registry import layer_from_config
@@ -35,6 +36,7 @@ _SEED = ("random/seed", np.dtype(np.uint64))
 _STEP = ("random/step", np.dtype(np.int64))
 _EPOCH = ("training/epoch", np.dtype(np.int64))
 _ITERATIONS = ("optimizer/iterations", np.dtype(np.int64))
+_MOST_STEPS = 2**62  # so that those to come can be counted too
 
 # Endings of other programs' formats, which readers would take a file for.
 _FOREIGN_ENDINGS = (".keras", ".h5", ".hdf5", ".npz", ".pt", ".pth", ".onnx")
@@ -73,7 +75,7 @@ def save_model(model: Model, filepath: Path) -> None:
         for name, variable in slotted:
             for slot, array in zip(optimizer.slot_names, optimizer.slots(variable), strict=True):
                 tensors[f"optimizer/{slot}/{name}"] = array
-    tensors = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
+    tensors = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     write_whole("save", path, save(tensors, {"konv": json.dumps(header, allow_nan=False)}))
 
 
@@ -180,7 +182,7 @@ class _Reader:
             for slot, array in zip(optimizer.slots(variable), arrays, strict=True):
                 slot[...] = array
 
-    def _callback_states(self, described: Any) -> list[tuple[str, dict[str, NDArray]]]:
+    def _callback_states(self, described: Any) -> list[State]:
         states = []
         for number, each in enumerate(described if isinstance(described, list) else [described]):
             if not (isinstance(each, list) and len(each) == 2 and isinstance(each[1], list)) or not all(
@@ -200,8 +202,9 @@ class _Reader:
 
     def _number(self, name: str, dtype: np.dtype[Any]) -> int:
         number = int(self._array(name, (), dtype))
-        if number < 0:
-            raise ValueError(f"tensor '{name}' must be at least 0, received {number}")
+        most = _MOST_STEPS if dtype.kind == "i" else 2**64 - 1
+        if not 0 <= number <= most:
+            raise ValueError(f"tensor '{name}' must be from 0 to {most}, received {number}")
         return number
 
     def _array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:

@@ -137,8 +137,6 @@ class Sequential(Model):
         return list(self._layers)
 
     def build(self, input_shape: Shape) -> None:
-        if not input_shape:
-            raise ValueError("input_shape must have a batch axis, received ()")
         start = InputLayer(input_shape[1:], input_shape[0], self.dtype)
         self._reach([start], self.graph.connect([start.output]))
 

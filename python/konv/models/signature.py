@@ -35,7 +35,7 @@ class Signature:
 
     def __init__(self, model: TrainableModel, where: str) -> None:
         self._model = model
-        self._where = where
+        self.where = where
         self._objective: Objective | None = None
         self._known_shapes: tuple[list[Sizes], list[Sizes]] = ([], [])
 
@@ -43,12 +43,12 @@ class Signature:
     def objective(self) -> Objective:
         """The model's; to be read once the model is built."""
         if self._objective is None:
-            self._objective = self._model.objective(self._where)
+            self._objective = self._model.objective(self.where)
         return self._objective
 
     def inputs(self, x: Any, where: str | None = None) -> list[Array]:
         """Take an array for each input, maybe of no samples."""
-        where = where or self._where
+        where = where or self.where
         model = self._model
         names = model.input_names if model.built else ["x"]
         given = _given(where, "x", x, names, "inputs")
@@ -67,7 +67,7 @@ class Signature:
 
     def examples(self, x: Any, y: Any, sample_weight: Any = None, where: str | None = None) -> Examples:
         """Take inputs with labels and maybe weights, equally long, 1 sample at least."""
-        where = where or self._where
+        where = where or self.where
         inputs = self.inputs(x, where)
         objective, names = self.objective, self._model.output_names
         labelled = [objective.is_labelled(output) for output in range(len(names))]
@@ -85,7 +85,7 @@ class Signature:
 
     def batch(self, given: Any, number: int, *, labelled: bool) -> Examples:
         """Take what an iterable gave; if not `labelled`, only the inputs of it."""
-        where = f"{self._where}: batch {number}"
+        where = f"{self.where}: batch {number}"
         if not labelled:
             inputs = given
             if isinstance(given, (tuple, list)):

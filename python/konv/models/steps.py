@@ -78,7 +78,7 @@ def train_step(
             batch = class_weights.applied(where, batch, outputs[0].ndim)
         values, grads = _losses(where, objective, batch, outputs, needs_gradients=True)
         scores.add(batch, outputs, values, penalty(model))
-        del outputs
+        del outputs  # before the gradients take memory
         _, gradients = model.run_backward(grads, saved, needs_input=False)
         for place, variable in enumerate(variables):
             if variable.regularizer is not None:

@@ -12,14 +12,14 @@ from konv import callbacks as cb
 from konv._arguments import at_least, flag, real, shown
 from konv.layers.context import Context
 from konv.models.compiled import CompiledModel
-from konv.models.examples import ClassWeights
+from konv.models.examples import ClassWeights, Examples
 from konv.models.feed import Feed
 from konv.models.runs import (
     optional_count,
     params_of,
-    schedule,
     source_of,
     source_of_inputs,
+    validation_due,
     validation_feed,
 )
 from konv.models.scores import Scores
@@ -82,10 +82,10 @@ class TrainableModel(CompiledModel):
         initial_epoch : int
             The number of the first epoch, for a run that goes on.
         steps_per_epoch : int, optional
-            Batches in an epoch. Default: all of them. With it the batches are one stream that goes on from
-            epoch to epoch: data that ends begins again, but an iterator that ends ends training with a
-            warning. A run that goes on begins `initial_epoch * steps_per_epoch` batches into the stream of
-            arrays, so it sees those that it would have seen.
+            Batches in an epoch. Default: all of them, so data that never ends needs it. With it the batches
+            are one stream that goes on from epoch to epoch: data that ends begins again, but an iterator that
+            ends ends training with a warning. A run that goes on begins `initial_epoch * steps_per_epoch`
+            batches into the stream of arrays, so it sees those that it would have seen.
         validation_steps, validation_batch_size : int, optional
             The same for validation, which begins at the start of the data each time.
         validation_freq : int or list of int
@@ -111,7 +111,7 @@ class TrainableModel(CompiledModel):
         batch_size = optional_count(where, "batch_size", batch_size)
         validation_batch_size = optional_count(where, "validation_batch_size", validation_batch_size)
         validation_split = real(where, "validation_split", validation_split, 0.0, 1.0, open_high=True)
-        is_due = schedule(where, validation_freq)
+        is_due = validation_due(where, validation_freq)
         watchers = [*cb.checked(where, callbacks), *cb.progress(where, verbose)]
         source, held_out = source_of(
             where,
@@ -268,31 +268,34 @@ class TrainableModel(CompiledModel):
         return_dict: bool = False,
     ) -> Any:
         """Make one training step; return the batch's loss and metrics before it, as `evaluate` does."""
-        return self._on_batch("train_on_batch", (x, y, sample_weight), return_dict, class_weight)
+        where = "train_on_batch"
+        signature, batch, return_dict = self._batch(where, (x, y, sample_weight), return_dict)
+        scores = Scores(signature.objective)
+        class_weights = self._class_weights(where, class_weight)
+        train_step(where, self, signature.objective, batch, scores, class_weights)
+        return _as_returned(scores.logs(), return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
         """Return the loss and metrics of one batch, as `evaluate` does."""
-        return self._on_batch("test_on_batch", (x, y, sample_weight), return_dict)
+        where = "test_on_batch"
+        signature, batch, return_dict = self._batch(where, (x, y, sample_weight), return_dict)
+        scores = Scores(signature.objective)
+        test_step(where, self, signature.objective, batch, scores, penalty(self))
+        return _as_returned(scores.logs(), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch of inputs, as `predict` does."""
         return self._as_given(self._predict_step(Signature(self, "predict_on_batch").inputs(x)))
 
-    def _on_batch(
-        self, where: str, given: tuple[Any, Any, Any], return_dict: Any, class_weight: Any = None
-    ) -> Any:
+    def _batch(
+        self, where: str, given: tuple[Any, Any, Any], return_dict: Any
+    ) -> tuple[Signature, Examples, bool]:
+        """Take x, y and sample_weight of one batch, and how its scores are to be returned."""
         signature = self._signature(where)
         return_dict = flag(where, "return_dict", return_dict)
-        batch = signature.examples(*given)
-        scores = Scores(signature.objective)
-        if where == "train_on_batch":
-            weights = self._class_weights(where, class_weight)
-            train_step(where, self, signature.objective, batch, scores, weights)
-        else:
-            test_step(where, self, signature.objective, batch, scores, penalty(self))
-        return _as_returned(scores.logs(), return_dict)
+        return signature, signature.examples(*given), return_dict
 
     def _predict_step(self, x: Sequence[Any]) -> list[Any]:
         with np.errstate(all="ignore"):

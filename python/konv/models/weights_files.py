@@ -11,7 +11,6 @@ import errno
 import io
 import os
 import tokenize
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,8 @@ from konv._arguments import path_of, shown
 from konv.models.whole_file import check_regular, write_whole
 
 if TYPE_CHECKING:
+    import zipfile  # loaded where it is used: it would make `import konv.models` half as slow again
+
     from konv.models.model import Model
 
 NDArray = np.ndarray[Any, Any]
@@ -41,10 +42,7 @@ Reader = tuple[tuple[int, ...], Callable[[], NDArray]]
 def save_weights(model: Model, filepath: str | os.PathLike[str]) -> None:
     """Save a model's weights, see `Model.save_weights`."""
     where = "save_weights"
-    path = path_of(where, filepath)
-    ending = _ending(where, path)
-    if not model.built:
-        raise ValueError(f"{where}: {model.label} must have been built, received one without input shape")
+    path, ending = _taken(where, model, filepath)
     arrays = {name: np.asarray(variable.value) for name, variable in model.named_variables()}
     if ending == ".npz":
         content = _npz(arrays)
@@ -58,10 +56,7 @@ def save_weights(model: Model, filepath: str | os.PathLike[str]) -> None:
 def load_weights(model: Model, filepath: str | os.PathLike[str]) -> None:
     """Load a model's weights, see `Model.load_weights`."""
     where = "load_weights"
-    path = path_of(where, filepath)
-    ending = _ending(where, path)
-    if not model.built:
-        raise ValueError(f"{where}: {model.label} must have been built, received one without input shape")
+    path, ending = _taken(where, model, filepath)
     check_regular(where, path)
     variables = dict(model.named_variables())
     with _open_npz(where, path) if ending == ".npz" else _open_safetensors(where, path) as readers:
@@ -89,11 +84,15 @@ def load_weights(model: Model, filepath: str | os.PathLike[str]) -> None:
         variable.assign(array)
 
 
-def _ending(where: str, path: str) -> str:
-    for ending in _ENDINGS:
-        if path.lower().endswith(ending):
-            return ending
-    raise ValueError(f"{where}: filepath must end in {' or '.join(_ENDINGS)}, received {path!r}")
+def _taken(where: str, model: Model, filepath: Any) -> tuple[str, str]:
+    """Take the path of a file of weights, with its ending, for a model that has weights."""
+    path = path_of(where, filepath)
+    ending = next((each for each in _ENDINGS if path.lower().endswith(each)), None)
+    if ending is None:
+        raise ValueError(f"{where}: filepath must end in {' or '.join(_ENDINGS)}, received {path!r}")
+    if not model.built:
+        raise ValueError(f"{where}: {model.label} must have been built, received one without input shape")
+    return path, ending
 
 
 @contextmanager
@@ -121,6 +120,8 @@ def _open_safetensors(where: str, path: str) -> Iterator[dict[str, Reader]]:
 
 
 def _npz(arrays: dict[str, NDArray]) -> bytes:
+    import zipfile
+
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
@@ -131,6 +132,8 @@ def _npz(arrays: dict[str, NDArray]) -> bytes:
 
 @contextmanager
 def _open_npz(where: str, path: str) -> Iterator[dict[str, Reader]]:
+    import zipfile
+
     try:
         with zipfile.ZipFile(path) as archive:
             readers: dict[str, Reader] = {}

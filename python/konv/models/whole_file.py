@@ -19,8 +19,7 @@ def check_regular(where: str, filepath: str) -> None:
     ValueError
         If it is something else, such as a folder or a device.
     """
-    if not stat.S_ISREG(os.stat(filepath).st_mode):
-        raise ValueError(f"{where}: {filepath} must be a file, received something else (a folder, a device)")
+    _permissions(where, filepath)
     with open(filepath, "rb"):
         pass
 
@@ -29,27 +28,40 @@ def write_whole(where: str, filepath: str, content: bytes) -> None:
     """Write a file: a reader sees the old one or the new one.
 
     The temporary name is always the same, so that saves that were killed leave one such file, not many, and
-    the next save replaces it. So only one save at a time may go to one path. A file that is replaced passes
-    its permissions on.
+    the next save replaces it. So only one save at a time may go to one path: of several, those that are
+    overtaken fail. A file that is replaced passes its permissions on.
     """
     target = os.path.realpath(filepath)
     folder, name = os.path.split(target)
     stem = os.fsdecode(os.fsencode(name)[: _LONGEST_NAME - len("..tmp")])
     temporary = os.path.join(folder, f".{stem}.tmp")
-    mode = _permissions(where, target)
+    try:
+        mode = _permissions(where, target)
+    except FileNotFoundError:
+        mode = None
     at_first = 0o666 if mode is None else mode  # of which the umask may take some away
     os.stat(folder)  # where it isn't there, the error names it, not the temporary file
     _discard(temporary)
+    file = open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, at_first))  # noqa: SIM115
+    ours = os.fstat(file.fileno())
     try:
-        with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, at_first)) as file:
+        with file:
             if mode is not None:
                 os.chmod(temporary, mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+            if not _is_at(temporary, ours):
+                raise OSError(
+                    f"{where}: {filepath} must be saved by one at a time, received another save of it"
+                )
         os.replace(temporary, target)
-    finally:
-        _discard(temporary)
+    except BaseException as error:
+        if _is_at(temporary, ours):
+            _discard(temporary)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = filepath  # where the disk is full, for one
+        raise
     if os.name == "posix":  # only there can a folder be opened, to sync its entry
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -58,15 +70,20 @@ def write_whole(where: str, filepath: str, content: bytes) -> None:
             os.close(descriptor)
 
 
-def _permissions(where: str, filepath: str) -> int | None:
-    """Return those of a file that is to be replaced, None where there is none yet."""
-    try:
-        mode = os.stat(filepath).st_mode
-    except FileNotFoundError:
-        return None
+def _permissions(where: str, filepath: str) -> int:
+    """Return the permissions of a file; ValueError for what is something else."""
+    mode = os.stat(filepath).st_mode
     if not stat.S_ISREG(mode):
         raise ValueError(f"{where}: {filepath} must be a file, received something else (a folder, a device)")
     return stat.S_IMODE(mode)
+
+
+def _is_at(filepath: str, ours: os.stat_result) -> bool:
+    """Whether a path still leads to the file that this save has made, not to that of another one."""
+    try:
+        return os.path.samestat(os.stat(filepath), ours)
+    except FileNotFoundError:
+        return False
 
 
 def _discard(filepath: str) -> None:
