@@ -146,6 +146,11 @@ def test_names_find_them_again(name):
     assert name in activations.__all__
 
 
+def test_swish_is_silu():
+    assert activations.get("swish") is activations.get("Swish") is activations.silu
+    assert ActivationLayer("swish").get_config()["activation"] == "silu"
+
+
 @pytest.mark.parametrize("name", [*DEFINITIONS, "softmax"])
 def test_what_is_left_out_for_logits(name):
     left_out = name if name in ("softmax", "sigmoid") else None
@@ -187,6 +192,7 @@ def test_inference_keeps_nothing():
     ("error", "call", "message"),
     [
         (ValueError, lambda: activations.get("tanhh"), 'identifier must be None or one of "linear", "relu"'),
+        (ValueError, lambda: activations.get("swishh"), '"softmax", "swish", received .swishh.'),
         (
             TypeError,
             lambda: activations.get(3),

@@ -117,7 +117,9 @@ def test_a_missing_monitor_warns_and_saves():
 
 def test_the_direction_matters_only_for_the_best():
     assert run([ModelCheckpoint("m.safetensors", "f1")], [1]) == ["m.safetensors"]
-    with pytest.raises(ValueError, match=r'^ModelCheckpoint: mode must be "min" or "max" for monitor'):
+    with pytest.raises(
+        ValueError, match=r"^ModelCheckpoint: monitor must be a loss or metric of the model \(loss"
+    ):
         run([ModelCheckpoint("m.safetensors", "f1", save_best_only=True)], [1])
 
 

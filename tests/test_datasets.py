@@ -26,7 +26,7 @@ FIRST_LABELS = {
     mnist: ((5, 0, 4, 1, 9, 2, 1, 3, 1, 4), (7, 2, 1, 0, 4, 1, 4, 9, 5, 9)),
     fashion_mnist: ((9, 0, 0, 3, 0, 2, 7, 2, 5, 5), (9, 2, 1, 1, 6, 1, 4, 6, 5, 7)),
 }
-DEBIAN = fashion_mnist.SOURCE.debian_folder
+DEBIAN = fashion_mnist.ORIGIN.debian_folder
 # The modification times in the published files of Fashion-MNIST, which Debian left out of its own.
 PUBLISHED_TIMES = (1504176606, 1504176606, 1504176627, 1504176627)
 
@@ -44,7 +44,7 @@ def nowhere(tmp_path, monkeypatch) -> None:
 
 @pytest.mark.parametrize("module", [mnist, fashion_mnist])
 def test_load_data_of_mnist_files(tmp_path, monkeypatch, module: ModuleType):
-    write_set(tmp_path / "data" / module.SOURCE.name, *FIRST_LABELS[module])
+    write_set(tmp_path / "data" / module.ORIGIN.name, *FIRST_LABELS[module])
     monkeypatch.setenv("KONV_DATA", str(tmp_path / "data"))
     (x_train, y_train), (x_test, y_test) = module.load_data()
     assert [(array.shape, array.dtype.name) for array in (x_train, y_train, x_test, y_test)] == [
@@ -98,8 +98,8 @@ def test_load_data_of_cifar10(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("module", [mnist, fashion_mnist, cifar10])
 def test_nowhere(monkeypatch, module: ModuleType):
-    nowhere = dataclasses.replace(module.SOURCE, mirrors=(), debian_folder=None)
-    monkeypatch.setattr(module, "SOURCE", nowhere)
+    nowhere = dataclasses.replace(module.ORIGIN, mirrors=(), debian_folder=None)
+    monkeypatch.setattr(module, "ORIGIN", nowhere)
     name = module.__name__.rpartition(".")[2]
     with pytest.raises(
         FileNotFoundError, match=rf"^{name}\.load_data: {re.escape(nowhere.files[0].name)} must be"
@@ -111,10 +111,10 @@ def test_nowhere(monkeypatch, module: ModuleType):
 def test_constants(module: ModuleType):
     assert (module.NUM_CLASSES, module.MAX_PIXEL) == (10, 255)
     assert len(set(getattr(module, "CLASS_NAMES", range(10)))) == 10
-    assert all(mirror.startswith("http") and mirror.endswith("/") for mirror in module.SOURCE.mirrors)
-    assert len({mirror.split("/")[2] for mirror in module.SOURCE.mirrors}) == 3
-    assert all(re.fullmatch("[0-9a-f]{64}", file.sha256) for file in module.SOURCE.files)
-    assert len({file.sha256 for file in module.SOURCE.files}) == len(module.SOURCE.files)
+    assert all(mirror.startswith("http") and mirror.endswith("/") for mirror in module.ORIGIN.mirrors)
+    assert len({mirror.split("/")[2] for mirror in module.ORIGIN.mirrors}) == 3
+    assert all(re.fullmatch("[0-9a-f]{64}", file.sha256) for file in module.ORIGIN.files)
+    assert len({file.sha256 for file in module.ORIGIN.files}) == len(module.ORIGIN.files)
 
 
 @needs_fashion_mnist
@@ -161,16 +161,16 @@ def test_download_of_fashion_mnist_as_published(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     debian = fashion_mnist.load_data()
     (tmp_path / "mirror").mkdir()
-    for file, time in zip(fashion_mnist.SOURCE.files, PUBLISHED_TIMES, strict=True):
+    for file, time in zip(fashion_mnist.ORIGIN.files, PUBLISHED_TIMES, strict=True):
         content = published(DEBIAN / file.name, time)
         assert (len(content), hashlib.sha256(content).hexdigest()) == (file.size, file.sha256)
         (tmp_path / "mirror" / file.name).write_bytes(content)
     handler = functools.partial(QuietHandler, directory=str(tmp_path / "mirror"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        source = dataclasses.replace(
-            fashion_mnist.SOURCE, mirrors=(f"http://127.0.0.1:{server.server_port}/",), debian_folder=None
+        origin = dataclasses.replace(
+            fashion_mnist.ORIGIN, mirrors=(f"http://127.0.0.1:{server.server_port}/",), debian_folder=None
         )
-        monkeypatch.setattr(fashion_mnist, "SOURCE", source)
+        monkeypatch.setattr(fashion_mnist, "ORIGIN", origin)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         assert equal(fashion_mnist.load_data(), debian)

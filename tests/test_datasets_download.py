@@ -17,7 +17,7 @@ import pytest
 
 from konv.datasets import download as module
 from konv.datasets.download import Published, download
-from konv.datasets.places import Source, find
+from konv.datasets.places import Origin, find
 
 pytest.importorskip("pooch", reason="the download needs pooch, which isn't installed")
 
@@ -176,10 +176,10 @@ def test_folder_that_cannot_be_made(server, tmp_path):
 def test_found_in_the_cache_after_the_download(server, tmp_path, monkeypatch):
     monkeypatch.delenv("KONV_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    source = Source("squares", (FILE,), (server.url + "missing/", server.url + "good/"))
+    origin = Origin("squares", (FILE,), (server.url + "missing/", server.url + "good/"))
     path = tmp_path / "konv" / "datasets" / "squares" / FILE.name
     for _ in range(2):
-        assert find("squares.load_data", source, FILE) == path
+        assert find("squares.load_data", origin, FILE) == path
         assert path.read_bytes() == CONTENT
     assert server.requests == ["/missing/squares.gz", "/good/squares.gz"]
 
@@ -187,9 +187,9 @@ def test_found_in_the_cache_after_the_download(server, tmp_path, monkeypatch):
 def test_all_mirrors_fail(server, tmp_path, monkeypatch):
     monkeypatch.delenv("KONV_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    source = Source("squares", (FILE,), (server.url + "missing/", server.url + "short/"))
+    origin = Origin("squares", (FILE,), (server.url + "missing/", server.url + "short/"))
     with pytest.raises(FileNotFoundError) as raised:
-        find("squares.load_data", source, FILE)
+        find("squares.load_data", origin, FILE)
     *_, missing, short, ways = str(raised.value).splitlines()
     assert missing.startswith(f"  {server.url}missing/squares.gz: HTTPError: 404 ")
     assert missing.endswith(";")

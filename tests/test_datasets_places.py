@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from konv.datasets.download import Published
-from konv.datasets.places import Source, find
+from konv.datasets.places import Origin, find
 
 FILE = Published("squares.gz", 4, "0" * 64)
 
@@ -25,11 +25,11 @@ def places(tmp_path, monkeypatch) -> None:
 
 
 @pytest.fixture
-def source(tmp_path) -> Source:
-    return Source("squares", (FILE,), ("https://one.example/",), "dataset-squares", tmp_path / "debian")
+def origin(tmp_path) -> Origin:
+    return Origin("squares", (FILE,), ("https://one.example/",), "dataset-squares", tmp_path / "debian")
 
 
-def test_order(tmp_path, monkeypatch, source):
+def test_order(tmp_path, monkeypatch, origin):
     monkeypatch.setenv("KONV_DATA", str(tmp_path / "data"))
     places = [
         tmp_path / "data" / "squares",
@@ -40,26 +40,26 @@ def test_order(tmp_path, monkeypatch, source):
     for folder in reversed(places):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "squares.gz").touch()
-        assert find("squares.load_data", source, FILE) == folder / "squares.gz"
+        assert find("squares.load_data", origin, FILE) == folder / "squares.gz"
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink(f"{path}.gone", path)])
-def test_only_a_file_counts(tmp_path, source, make: Callable[[Path], None]):
+def test_only_a_file_counts(tmp_path, origin, make: Callable[[Path], None]):
     (tmp_path / "cache/konv/datasets/squares").mkdir(parents=True)
     make(tmp_path / "cache/konv/datasets/squares/squares.gz")
     (tmp_path / "debian").mkdir()
     (tmp_path / "debian/squares.gz").touch()
-    assert find("squares.load_data", source, FILE) == tmp_path / "debian/squares.gz"
+    assert find("squares.load_data", origin, FILE) == tmp_path / "debian/squares.gz"
 
 
-def failure(source: Source) -> str:
+def failure(origin: Origin) -> str:
     with pytest.raises(FileNotFoundError) as raised:
-        find("squares.load_data", source, FILE)
+        find("squares.load_data", origin, FILE)
     return str(raised.value)
 
 
-def test_message_where_it_is_nowhere(tmp_path, source):
-    assert failure(source) == (
+def test_message_where_it_is_nowhere(tmp_path, origin):
+    assert failure(origin) == (
         "squares.load_data: squares.gz must be in a known place or be downloaded; tried:\n"
         "  KONV_DATA: not set;\n"
         f"  {tmp_path}/cache/konv/datasets/squares/squares.gz: no such file;\n"
@@ -73,7 +73,7 @@ def test_message_where_it_is_nowhere(tmp_path, source):
 
 def test_message_with_konv_data_and_without_debian(tmp_path, monkeypatch):
     monkeypatch.setenv("KONV_DATA", str(tmp_path / "data"))
-    message = failure(Source("squares", (FILE,), ()))
+    message = failure(Origin("squares", (FILE,), ()))
     assert "Debian" not in message
     assert "KONV_DATA: not set" not in message
     assert f"tried:\n  {tmp_path}/data/squares/squares.gz: no such file;\n" in message
@@ -81,9 +81,9 @@ def test_message_with_konv_data_and_without_debian(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("value", ["", "relative"])
-def test_cache_without_a_usable_xdg_cache_home(tmp_path, monkeypatch, source, value):
+def test_cache_without_a_usable_xdg_cache_home(tmp_path, monkeypatch, origin, value):
     monkeypatch.setenv("XDG_CACHE_HOME", value)
-    assert f"\n  {tmp_path}/home/.cache/konv/datasets/squares/squares.gz: no such file" in failure(source)
+    assert f"\n  {tmp_path}/home/.cache/konv/datasets/squares/squares.gz: no such file" in failure(origin)
 
 
 @pytest.mark.parametrize(
@@ -94,24 +94,24 @@ def test_cache_without_a_usable_xdg_cache_home(tmp_path, monkeypatch, source, va
         ("win32", {"LOCALAPPDATA": "local"}, "local/konv/konv/Cache/datasets"),
     ],
 )
-def test_cache_of_other_systems(tmp_path, monkeypatch, source, platform, variables, folder):
+def test_cache_of_other_systems(tmp_path, monkeypatch, origin, platform, variables, folder):
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.delenv("LOCALAPPDATA", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, str(tmp_path / value))
-    assert f"\n  {tmp_path}/{folder}/squares/squares.gz: no such file" in failure(source)
+    assert f"\n  {tmp_path}/{folder}/squares/squares.gz: no such file" in failure(origin)
 
 
-def test_cache_is_where_pooch_would_have_it(monkeypatch, source):
+def test_cache_is_where_pooch_would_have_it(monkeypatch, origin):
     monkeypatch.delitem(sys.modules, "pooch")
     pooch = pytest.importorskip("pooch", reason="compares with pooch, which isn't installed")
     folder = Path(pooch.os_cache("konv"), "datasets/squares")
     folder.mkdir(parents=True)
     (folder / "squares.gz").touch()
-    assert find("squares.load_data", source, FILE) == folder / "squares.gz"
+    assert find("squares.load_data", origin, FILE) == folder / "squares.gz"
 
 
-def test_no_home_folder(tmp_path, monkeypatch, source):
+def test_no_home_folder(tmp_path, monkeypatch, origin):
     def nobody() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -120,4 +120,4 @@ def test_no_home_folder(tmp_path, monkeypatch, source):
     assert (
         f"tried:\n  KONV_DATA: not set;\n  {tmp_path}/debian/squares.gz: no such file;\n"
         "  a download: no folder to keep it in, for this user has no home folder.\n"
-    ) in failure(source)
+    ) in failure(origin)

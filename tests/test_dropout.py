@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -18,15 +19,17 @@ def forward(layer, x, context=TRAINING):
     return layer.forward(x, context)[0]
 
 
-def test_part_that_is_dropped_and_scale_of_the_rest(dtype):
+@pytest.mark.parametrize("rate", [0.2, 0.3, 0.5])
+def test_part_that_is_dropped_and_scale_of_the_rest(rate, dtype):
     x = np.ones((200, 500), dtype)
-    y = forward(Dropout(0.3), x)
+    y = forward(Dropout(rate), x)
     assert y.dtype == dtype
-    assert np.unique(y).tolist() == [0, dtype.type(1.0 / 0.7)]
-    # 100,000 draws: five standard deviations of their mean are 0.0073.
-    assert abs((y == 0).mean() - 0.3) < 0.0073
-    # neither rows nor columns are dropped together: a row's share spreads by sqrt(0.21 / 500) = 0.02
-    assert 0.015 < (y == 0).mean(1).std() < 0.027
+    assert np.unique(y).tolist() == [0, dtype.type(1.0 / (1.0 - rate))]
+    # Shares of independent draws, to five standard deviations: the mean's own is one of n draws, that of the
+    # spread of 200 rows 1 / sqrt(400) of it. So neither rows nor columns are dropped together.
+    deviation = math.sqrt(rate * (1.0 - rate))
+    assert (y == 0).mean() == pytest.approx(rate, abs=5 * deviation / math.sqrt(x.size))
+    assert (y == 0).mean(1).std() == pytest.approx(deviation / math.sqrt(500), rel=5 / math.sqrt(400))
 
 
 def test_the_mask_is_that_of_the_key_and_position():

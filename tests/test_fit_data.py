@@ -13,6 +13,7 @@ from konv import Sequential, callbacks
 from konv import _random as random
 from konv.layers import Dense, Input, Layer
 from konv.utils import set_random_seed
+from weights import same_weights
 
 CE = "sparse_categorical_crossentropy"
 X = np.arange(20.0).reshape(10, 2) / 20
@@ -73,10 +74,6 @@ class Numbered:
 
     def __getitem__(self, index):
         return batches()[index % 3]
-
-
-def same_weights(model, other):
-    return all(np.array_equal(a, b) for a, b in zip(model.get_weights(), other.get_weights(), strict=True))
 
 
 @pytest.mark.parametrize(

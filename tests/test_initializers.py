@@ -25,6 +25,7 @@ from konv.initializers import (
     VarianceScaling,
     Zeros,
 )
+from konv.initializers.random import RandomInitializer
 from konv.layers import Dense
 
 KERNEL = (3, 3, 40, 80)  # fans 360 and 720, 28,800 weights
@@ -172,6 +173,12 @@ def test_config_makes_a_twin(initializer):
     assert np.array_equal(twin((4, 4)), initializer((4, 4)))
 
 
+def test_a_description_may_have_what_else_keras_writes():
+    described = {"class_name": "HeNormal", "config": {"seed": 3}}
+    described |= {"module": "keras.initializers", "registered_name": None}
+    assert initializers.get(described).get_config() == {"seed": 3}
+
+
 def test_a_layer_takes_its_kernel_from_one():
     layer = Dense(80, kernel_initializer=HeNormal(seed=1), bias_initializer="ones")
     layer.build((None, 40))
@@ -185,7 +192,15 @@ def test_a_layer_takes_its_kernel_from_one():
     [
         (ValueError, lambda: initializers.get("he"), "must be one of \"constant\", .*, received 'he'"),
         (TypeError, lambda: initializers.get(3), "must be a str or an instance of Initializer, received 3"),
-        (ValueError, lambda: initializers.get({}), 'must have "class_name" and "config"'),
+        *(
+            (ValueError, lambda given=given: initializers.get(given), 'must have "class_name" and "config"')
+            for given in (
+                {},
+                {"class_name": "Zeros"},
+                {"class_name": "Zeros", "config": None},
+                {"class_name": 3, "config": {}},
+            )
+        ),
         (TypeError, lambda: GlorotUniform(1.5), "GlorotUniform: seed must be an int, received 1.5"),
         (ValueError, lambda: GlorotUniform(-1), "seed must be an int of at least 0"),
         (TypeError, lambda: HeNormal(True), "HeNormal: seed must be an int, received True"),
@@ -222,7 +237,7 @@ def test_a_layer_takes_its_kernel_from_one():
         (ValueError, lambda: HeNormal()((2,), 2**64), r"^HeNormal: key must be an int from 0 to 2\*\*64 - 1"),
         (ValueError, lambda: RandomUniform()((2,), -1), "^RandomUniform: key must be .*, received -1"),
         (NotImplementedError, lambda: Initializer()((1,)), "__call__ is not defined"),
-        (NotImplementedError, lambda: initializers._Random()((1,)), "^_Random: _draw is not defined$"),
+        (NotImplementedError, lambda: RandomInitializer()((1,)), "^RandomInitializer: _draw is not defined$"),
     ],
 )
 def test_errors(error, call, message):

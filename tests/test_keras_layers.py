@@ -130,17 +130,3 @@ def test_order_of_weights_of_the_courses_network() -> None:
     assert model.count_params() == case["count"] == 601_578
     assert [list(variable.shape) for variable in model.variables] == case["shapes"]
     assert [list(variable.shape) for variable in model.trainable_variables] == case["trainable_shapes"]
-
-
-@pytest.mark.parametrize("rate", [0.2, 0.5])
-def test_dropout_in_training(rate: float) -> None:
-    """Keras's rule: a kept number is divided by the share kept, which is 1 - rate to 5 deviations; the
-    gradient goes the same way."""
-    layer = konv.layers.Dropout(rate, dtype="float64")
-    x = np.ones((100, 1000))
-    layer.build((None, 1000))
-    y, saved = layer.forward(x, Context(training=True))
-    kept = y != 0
-    np.testing.assert_allclose(y[kept], 1 / (1 - rate), rtol=rounding("float64", 2))
-    assert kept.mean() == pytest.approx(1 - rate, abs=5 * math.sqrt(rate * (1 - rate) / x.size))
-    np.testing.assert_array_equal(layer.backward(x, saved, needs_input=True)[0], y)

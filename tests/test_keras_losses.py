@@ -69,11 +69,3 @@ def test_gradient(case: Case) -> None:
     by_y_pred = gradient(case.array("scale"))
     assert by_y_pred.dtype == y_pred.dtype
     assert_close(by_y_pred, case.array("gradient"), gradient_tolerance(case))
-
-
-@for_each_case("losses")
-def test_gradient_of_the_plain_sum(case: Case) -> None:
-    """A scale of 1 is the same as an array of ones."""
-    loss = construct(konv, case["loss"])
-    values, gradient = loss.per_sample(case.array("y_true"), case.array("y_pred"))
-    np.testing.assert_array_equal(gradient(1.0), gradient(np.ones_like(values)))

@@ -36,6 +36,25 @@ class Twice(Layer):
         self.add_weight("w", (1,))
 
 
+class BuiltAtTheSecondTry(Dense):
+    """Fails at first, `before` or after the layer that it derives from is built."""
+
+    def __init__(self, before, **options):
+        super().__init__(2, **options)
+        self.own_weight = self.add_weight("own", (1,))
+        self.before = before
+        self.tries = 0
+
+    def build(self, input_shape):
+        self.tries += 1
+        self.add_weight("scale", (1,))
+        if self.before and self.tries == 1:
+            raise OSError("a second try, please")
+        super().build(input_shape)
+        if self.tries == 1:
+            raise OSError("a second try, please")
+
+
 @pytest.mark.parametrize(
     ("error", "call", "message"),
     [
@@ -271,6 +290,18 @@ class Twice(Layer):
 def test_errors(error, call, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_build_that_failed_is_undone(before):
+    layer = BuiltAtTheSecondTry(before, name="mine")
+    with pytest.raises(OSError, match="second try"):
+        layer.build((None, 3))
+    assert not layer.built
+    assert [variable.name for variable in layer.variables] == ["own"]
+    layer.build((None, 3))
+    assert layer.built
+    assert [variable.name for variable in layer.variables] == ["own", "scale", "kernel", "bias"]
 
 
 def test_errors_of_ops_name_the_layer():

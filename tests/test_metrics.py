@@ -12,11 +12,11 @@ from konv.metrics import (
     Accuracy,
     BinaryAccuracy,
     CategoricalAccuracy,
-    Mean,
     SparseCategoricalAccuracy,
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
 )
+from konv.metrics.base import Mean
 
 P = np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6], [0.4, 0.4, 0.2]], np.float32)
 

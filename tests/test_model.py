@@ -425,7 +425,7 @@ def net(inputs, outputs, **options):
         (
             ValueError,
             lambda: net(X, Dense(2, name="d")(D)),
-            MODEL + "layers must have different names, received 2 named 'd'$",
+            MODEL + "layers must have different names, received 2 named 'd'; give them others with name=$",
         ),
         (TypeError, lambda: net(X, D, trainable=1), MODEL + "trainable must be True or False, received 1"),
         (TypeError, lambda: setattr(net(X, D), "trainable", 1), MODEL + "trainable must be True or False"),

@@ -278,9 +278,9 @@ def test_sgd_refuses(error: type[Exception], arrays: tuple[Any, ...], message: s
     [
         ((ONES, OTHER, ONES, THIRD, None), "momentum must share no memory with value"),
         ((ONES, OTHER, THIRD, THIRD, None), "velocity must share no memory with momentum"),
-        ((ONES, OTHER, THIRD, BAND[:4], BAND[1:5]), "velocity_max must share no memory with velocity"),
+        ((ONES, OTHER, THIRD, BAND[:4], BAND[1:5]), "velocity_hat must share no memory with velocity"),
         ((ONES, OTHER, THIRD, BAND[:3], None), r"velocity must have the shape \(4,\), received \(3,\)"),
-        ((ONES, OTHER, THIRD, BAND[:4], READ_ONLY), "velocity_max must be writable"),
+        ((ONES, OTHER, THIRD, BAND[:4], READ_ONLY), "velocity_hat must be writable"),
     ],
 )
 def test_adam_refuses(arrays: tuple[Any, ...], message: str) -> None:

@@ -166,21 +166,34 @@ ADAM = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7,
 
 
 def test_defaults_are_those_of_keras():
-    assert SGD().get_config() == {"learning_rate": 0.01, **BASE, "momentum": 0.0, "nesterov": False}
-    assert Adam().get_config() == {**BASE, **ADAM}
-    assert AdamW().get_config() == {**BASE, **ADAM, "weight_decay": 0.004}
+    assert SGD().get_config() == {
+        "name": "sgd",
+        "learning_rate": 0.01,
+        **BASE,
+        "momentum": 0.0,
+        "nesterov": False,
+    }
+    assert Adam().get_config() == {"name": "adam", **BASE, **ADAM}
+    assert AdamW().get_config() == {"name": "adam_w", **BASE, **ADAM, "weight_decay": 0.004}
+
+
+@pytest.mark.parametrize("cls", [SGD, Adam, AdamW])
+def test_a_name_of_ones_own(cls):
+    optimizer = cls(name="mine")
+    assert optimizer.name == optimizer.get_config()["name"] == "mine"
+    assert optimizers.get(class_and_config(optimizer)).name == "mine"
 
 
 def test_arguments_by_position_are_in_keras_order():
     config = SGD(0.1, 0.2, True, 0.3, 0.4).get_config()
-    assert config == {"learning_rate": 0.1, "momentum": 0.2, "nesterov": True} | BASE | {
+    assert config == {"name": "sgd", "learning_rate": 0.1, "momentum": 0.2, "nesterov": True} | BASE | {
         "weight_decay": 0.3,
         "clipnorm": 0.4,
     }
     config = Adam(0.1, 0.2, 0.3, 0.4, True, 0.5, None, 0.6).get_config()
-    assert list(config.values()) == [0.1, 0.5, None, 0.6, None, 0.2, 0.3, 0.4, True]
+    assert list(config.values()) == ["adam", 0.1, 0.5, None, 0.6, None, 0.2, 0.3, 0.4, True]
     config = AdamW(0.1, 0.5, 0.2, 0.3, 0.4, True, None, None, 0.6).get_config()
-    assert list(config.values()) == [0.1, 0.5, None, None, 0.6, 0.2, 0.3, 0.4, True]
+    assert list(config.values()) == ["adam_w", 0.1, 0.5, None, None, 0.6, 0.2, 0.3, 0.4, True]
 
 
 @pytest.mark.parametrize(
@@ -268,8 +281,8 @@ def test_update_is_given_the_rate_of_the_step():
 
 def test_repr():
     assert repr(SGD(0.1)) == (
-        "SGD(learning_rate=0.1, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, "
-        "momentum=0.0, nesterov=False)"
+        "SGD(name='sgd', learning_rate=0.1, weight_decay=None, clipnorm=None, clipvalue=None, "
+        "global_clipnorm=None, momentum=0.0, nesterov=False)"
     )
 
 
@@ -288,6 +301,7 @@ VARIABLE = Variable("w", (2,), np.dtype("float32"), Zeros(), 0)
     [
         (TypeError, lambda: SGD("fast"), "SGD: learning_rate must be a number, received 'fast'"),
         (TypeError, lambda: SGD(True), "learning_rate must be a number"),
+        (TypeError, lambda: AdamW(name=3), "^AdamW: name must be a str, received 3"),
         (ValueError, lambda: SGD(-1), "learning_rate must be finite and at least 0, received -1"),
         (
             ValueError,

@@ -12,6 +12,7 @@ from konv import Sequential
 from konv.layers import Conv2D, Dense, Input, Softmax
 from konv.optimizers import SGD
 from konv.utils import set_random_seed
+from weights import same_weights
 
 CE = "sparse_categorical_crossentropy"
 RNG = np.random.default_rng(11)
@@ -58,10 +59,6 @@ def test_metrics_without_and_with_weights():
     assert logs["weighted_accuracy"] == pytest.approx((WEIGHTS * right).sum() / WEIGHTS.sum())
     alone = network(weighted_metrics=["accuracy"]).evaluate(X, Y, verbose=0, return_dict=True)
     assert list(alone) == ["loss", "accuracy"]
-
-
-def same_weights(model, other):
-    return all(np.array_equal(a, b) for a, b in zip(model.get_weights(), other.get_weights(), strict=True))
 
 
 @pytest.mark.parametrize("labels", [Y, Y[:, None], np.eye(3)[Y], Y.astype(float)])

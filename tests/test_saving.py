@@ -32,6 +32,7 @@ from konv.layers import (
 )
 from konv.optimizers import SGD, Adam
 from konv.utils import set_random_seed
+from weights import same_weights
 
 
 def data():
@@ -61,10 +62,6 @@ def saved(tmp_path):
     path = tmp_path / "model.safetensors"
     network().save(path)
     return path
-
-
-def same_weights(model, other):
-    return all(np.array_equal(a, b) for a, b in zip(model.get_weights(), other.get_weights(), strict=True))
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ def test_step_decay_is_the_staircase():
         "initial_learning_rate": 1.0,
         "decay_steps": 5.0,
         "decay_rate": 0.1,
+        "name": "StepDecay",
     }
 
 
@@ -107,8 +108,32 @@ def test_configs_survive_json(schedule):
     assert optimizer.learning_rate == schedule(9)
 
 
+@pytest.mark.parametrize(
+    ("make", "arguments", "default"),
+    [
+        (ExponentialDecay, (0.1, 100, 0.96, True), "ExponentialDecay"),
+        (StepDecay, (0.1, 30, 0.5), "StepDecay"),
+        (PiecewiseConstantDecay, ([10], [1.0, 0.5]), "PiecewiseConstant"),
+        (CosineDecay, (0.1, 50, 0.25), "CosineDecay"),
+        (LinearWarmup, (0.1, 7, 0.01), "LinearWarmup"),
+    ],
+)
+def test_names(make, arguments, default):
+    assert make(*arguments).name == default
+    named = make(*arguments, "mine")
+    assert named.name == named.get_config()["name"] == "mine"
+    assert schedules.get(class_and_config(named)).name == "mine"
+    with pytest.raises(TypeError, match=f"^{make.__name__}: name must be a str, received 3"):
+        make(*arguments, 3)
+
+
+def test_the_cosines_arguments_by_position_are_in_keras_order():
+    config = CosineDecay(0.1, 50, 0.25, "mine", 0.5, 7).get_config()
+    assert list(config.values()) == [0.1, 50.0, 0.25, "mine", 0.5, 7]
+
+
 def test_repr():
-    text = "StepDecay(initial_learning_rate=0.1, decay_steps=30.0, decay_rate=0.5)"
+    text = "StepDecay(initial_learning_rate=0.1, decay_steps=30.0, decay_rate=0.5, name='StepDecay')"
     assert repr(StepDecay(0.1, 30, 0.5)) == text
 
 

@@ -12,6 +12,7 @@ import pytest
 from konv import Model, Sequential, losses
 from konv.layers import (
     AveragePooling2D,
+    BatchNormalization,
     Context,
     Conv2D,
     Dense,
@@ -333,3 +334,32 @@ def test_errors_name_the_layer_once():
     model = Sequential([Input((3,)), inner])
     with pytest.raises(ValueError, match=r"^layer 'deep' \(Dense\): inputs must have 3 channels, as those"):
         model(np.ones((1, 4)))
+
+
+def test_a_built_model_in_first_place_gives_the_input_shape():
+    base = Sequential([Input((4, 4, 1)), Flatten()])
+    model = Sequential([base, Dense(2)])
+    assert model.built
+    assert (model.input_shape, model.output_shape) == ((None, 4, 4, 1), (None, 2))
+
+
+def test_new_layers_take_no_name_that_was_given():
+    given = Dense(2, name="my_dense_layer")
+
+    class MyDenseLayer(Dense):
+        pass
+
+    assert given.name == "my_dense_layer"
+    assert [MyDenseLayer(2).name for _ in range(2)] == ["my_dense_layer_1", "my_dense_layer_2"]
+    model = Sequential([Input((2,)), given, MyDenseLayer(2)])  # as a new head on a model that was loaded
+    assert len({layer.name for layer in model.layers}) == 2
+
+
+def test_weights_by_keras_names():
+    model = Sequential([Input((2,)), BatchNormalization(), Dense(3)])
+    assert model.weights == model.variables
+    assert model.trainable_weights == model.trainable_variables
+    assert [variable.name for variable in model.non_trainable_weights] == ["moving_mean", "moving_variance"]
+    kernel = model.layers[1].kernel.numpy()
+    kernel[:] = 7
+    assert not (model.layers[1].kernel.numpy() == 7).any()

@@ -10,6 +10,7 @@ from konv import Model
 from konv.layers import Add, Dense, Input
 from konv.losses import MeanSquaredError
 from konv.utils import set_random_seed
+from weights import same_weights
 
 RNG = np.random.default_rng(5)
 LEFT, RIGHT = RNG.normal(size=(12, 3)), RNG.normal(size=(12, 2))
@@ -30,10 +31,6 @@ def compiled(loss=None, outputs=("size", "kind"), **options):
     model = network(outputs)
     model.compile(konv.optimizers.SGD(0.1), loss or {"size": MSE, "kind": CE}, **options)
     return model
-
-
-def same_weights(model, other):
-    return all(np.array_equal(a, b) for a, b in zip(model.get_weights(), other.get_weights(), strict=True))
 
 
 def probabilities(model):

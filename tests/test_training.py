@@ -16,6 +16,7 @@ from konv import Sequential, callbacks, losses, metrics
 from konv import _random as random
 from konv.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D, Softmax
 from konv.utils import set_random_seed, to_categorical
+from weights import same_weights
 
 
 def digits(count):
@@ -36,10 +37,6 @@ def network(seed=0, loss="sparse_categorical_crossentropy", optimizer="adam", dt
     )
     model.compile(optimizer, loss, metrics=["accuracy"])
     return model
-
-
-def same_weights(model, other):
-    return all(np.array_equal(a, b) for a, b in zip(model.get_weights(), other.get_weights(), strict=True))
 
 
 def linear_model():

@@ -9,7 +9,6 @@ import pytest
 
 from konv import Sequential
 from konv.layers import Dense, Flatten, Input
-from konv.models.layered import LayeredModel
 from konv.optimizers import Adam
 
 
@@ -172,14 +171,6 @@ def test_a_result_that_memory_cannot_hold():
     x = np.broadcast_to(np.float32(0), (2**44, 8, 8, 1))
     with pytest.raises(MemoryError, match=r"^predict: the result must fit .* received shape \(175\d+, 10\)"):
         network().predict(x, batch_size=2)
-
-
-def test_a_model_of_ones_own_defines_its_structure():
-    for name in ("layers", "inputs", "input_names", "output_names"):
-        with pytest.raises(
-            NotImplementedError, match=rf"^model 'mine' \(LayeredModel\): {name} is not defined$"
-        ):
-            getattr(LayeredModel(name="mine"), name)
 
 
 def test_training_needs_compile():

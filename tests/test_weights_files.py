@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from konv import Model, Sequential
 from konv.layers import Conv2D, Dense, Flatten, Input
+from weights import same_weights
 
 ENDINGS = (".safetensors", ".npz")
 
@@ -26,10 +27,6 @@ def network(seed=0):
 
 
 PATHS = ["c/bias", "c/kernel", "e/bias", "e/kernel", "inner/d/bias", "inner/d/kernel"]
-
-
-def same_weights(model, other):
-    return all(np.array_equal(a, b) for a, b in zip(model.get_weights(), other.get_weights(), strict=True))
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -82,18 +82,22 @@ inline void take_gil_back(PyThreadState* state) {
 #endif
 }
 
+class GilReleased {
+ public:
+  GilReleased() : state_(PyEval_SaveThread()) {}
+  ~GilReleased() { take_gil_back(state_); }
+  GilReleased(const GilReleased&) = delete;
+  GilReleased& operator=(const GilReleased&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
 // Runs a driver without the GIL.
 template <class Body>
 auto without_gil(const Body& body) {
-  PyThreadState* state = PyEval_SaveThread();
-  try {
-    auto result = body();
-    take_gil_back(state);
-    return result;
-  } catch (...) {
-    take_gil_back(state);
-    throw;
-  }
+  const GilReleased released;
+  return body();
 }
 
 }  // namespace konv::bindings

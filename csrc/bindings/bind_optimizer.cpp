@@ -68,22 +68,19 @@ void sgd_step(py::array value, const py::array& gradient, std::optional<py::arra
                                   to_element<T>(momentum),
                                   to_element<T>(decay),
                                   nesterov};
-    without_gil([&] {
-      cpu::sgd_step(step);
-      return 0;
-    });
+    without_gil([&] { cpu::sgd_step(step); });
   });
 }
 
 void adam_step(py::array value, const py::array& gradient, py::array momentum, py::array velocity,
-               std::optional<py::array> velocity_max, double rate, double beta_1, double beta_2,
+               std::optional<py::array> velocity_hat, double rate, double beta_1, double beta_2,
                double epsilon, double decay) {
   const char* op = "adam_step";
   require_apart(op, {{"value", &value},
                      {"gradient", &gradient},
                      {"momentum", &momentum},
                      {"velocity", &velocity},
-                     {"velocity_max", velocity_max ? &*velocity_max : nullptr}});
+                     {"velocity_hat", velocity_hat ? &*velocity_hat : nullptr}});
   with_dtype(op, "value", value, [&](auto zero) {
     using T = decltype(zero);
     const cpu::AdamStep<T> step = {value.size(),
@@ -91,16 +88,13 @@ void adam_step(py::array value, const py::array& gradient, py::array momentum, p
                                    data_of<T>(op, "gradient", gradient),
                                    written<T>(op, "momentum", momentum),
                                    written<T>(op, "velocity", velocity),
-                                   optional_written<T>(op, "velocity_max", velocity_max),
+                                   optional_written<T>(op, "velocity_hat", velocity_hat),
                                    to_element<T>(rate),
                                    to_element<T>(1 - beta_1),
                                    to_element<T>(1 - beta_2),
                                    to_element<T>(epsilon),
                                    to_element<T>(decay)};
-    without_gil([&] {
-      cpu::adam_step(step);
-      return 0;
-    });
+    without_gil([&] { cpu::adam_step(step); });
   });
 }
 

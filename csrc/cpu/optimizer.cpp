@@ -34,7 +34,7 @@ void adam_step(const AdamStep<T>& step) {
     part.gradient += first;
     part.momentum += first;
     part.velocity += first;
-    if (part.velocity_max) part.velocity_max += first;
+    if (part.velocity_hat) part.velocity_hat += first;
     k.adam(part);
   });
 }

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from konv import _core
+from konv.backend import NDArray
 
 Shape = tuple[int | None, ...]
 """A shape in which None stands for a size that isn't known yet."""
@@ -52,7 +53,7 @@ class _Shown(reprlib.Repr):
     def repr_int(self, value: int, level: int) -> str:
         return str(value) if value.bit_length() <= 128 else f"<int of {value.bit_length()} bits>"
 
-    def repr_ndarray(self, value: np.ndarray[Any, Any], level: int) -> str:
+    def repr_ndarray(self, value: NDArray, level: int) -> str:
         return f"<array of shape {value.shape} and dtype {value.dtype}>"
 
 
@@ -132,6 +133,11 @@ def at_least(low: int, where: str, name: str, value: Any) -> int:
     if number < low:
         raise ValueError(f"{where}: {name} must be an int of at least {low}, received {shown(value)}")
     return number
+
+
+def optional_count(where: str, name: str, value: Any) -> int | None:
+    """Take an int of at least 1, or None."""
+    return None if value is None else at_least(1, where, name, value)
 
 
 def real(
@@ -233,9 +239,9 @@ def instance(
     config: Any = {}
     class_name: Any = value
     if isinstance(value, dict):
-        class_name, config = value.get("class_name"), value.get("config")
-        if not isinstance(class_name, str) or not isinstance(config, dict):
+        if not is_class_and_config(value):
             raise ValueError(f'{where}: {name} must have "class_name" and "config", received {shown(value)}')
+        class_name, config = value["class_name"], value["config"]
     if not isinstance(class_name, str):
         raise TypeError(
             f"{where}: {name} must be a str or an instance of {kind.__name__}, received {shown(value)}"
@@ -261,6 +267,15 @@ def instance(
 def class_and_config(value: Any) -> dict[str, Any]:
     """Describe an instance by its class and its `get_config()`, as `instance` takes it."""
     return {"class_name": type(value).__name__, "config": value.get_config()}
+
+
+def is_class_and_config(value: Any) -> bool:
+    """Whether a value is such a description; entries beside these two, such as Keras writes, do no harm."""
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("class_name"), str)
+        and isinstance(value.get("config"), dict)
+    )
 
 
 def call_text(value: Any) -> str:

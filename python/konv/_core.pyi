@@ -198,7 +198,7 @@ def adam_step(
     gradient: _Float,
     momentum: _Float,
     velocity: _Float,
-    velocity_max: _Float | None,
+    velocity_hat: _Float | None,
     rate: float,
     beta_1: float,
     beta_2: float,

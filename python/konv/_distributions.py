@@ -8,13 +8,11 @@ attempt.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from konv import _random
-
-NDArray = np.ndarray[Any, Any]
+from konv.backend import NDArray
 
 TRUNCATED_STDDEV = 0.87962566103423978
 """Standard deviation of a standard normal distribution that is cut off at -2 and 2."""

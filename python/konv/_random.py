@@ -16,13 +16,11 @@ import math
 import os
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from konv import _core
-
-NDArray = np.ndarray[Any, Any]
+from konv.backend import NDArray
 
 # First step of the path under a model's seed, by use.
 LAYER, SHUFFLE = 0, 1

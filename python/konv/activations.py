@@ -11,7 +11,7 @@ elu          x, but exp(x) - 1 below 0
 sigmoid      1 / (1 + exp(-x))
 hard_sigmoid relu6(x + 3) / 6
 tanh         tanh(x)
-silu         x * sigmoid(x)
+silu         x * sigmoid(x), also by the name "swish"
 gelu         x * Phi(x), Phi the normal distribution (Hendrycks, Gimpel, arXiv:1606.08415)
 softmax      exp(x) / sum(exp(x)) along the last axis
 ============ ===================================================================
@@ -302,6 +302,7 @@ _ACTIVATIONS = {
         softmax,
     )
 }
+_ALIASES = {"swish": silu}
 
 
 def left_out_for_logits(activation: Activation) -> str | None:
@@ -324,10 +325,11 @@ def get(identifier: Any, where: str = "activations.get", name: str = "identifier
         return identifier
     if not isinstance(identifier, str):
         raise TypeError(f"{where}: {name} must be None, a str or an Activation, received {shown(identifier)}")
-    if identifier.lower() not in _ACTIVATIONS:
-        names = ", ".join(f'"{known}"' for known in _ACTIVATIONS)
+    known_by_name = _ACTIVATIONS | _ALIASES
+    if identifier.lower() not in known_by_name:
+        names = ", ".join(f'"{known}"' for known in known_by_name)
         raise ValueError(f"{where}: {name} must be None or one of {names}, received {shown(identifier)}")
-    return _ACTIVATIONS[identifier.lower()]
+    return known_by_name[identifier.lower()]
 
 
 def name_in_config(activation: Activation, where: str) -> str:

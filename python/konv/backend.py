@@ -20,6 +20,9 @@ from konv import _core
 Array: TypeAlias = Any
 """A NumPy array, or any object with `__dlpack__` whose data is on the CPU. Results are NumPy arrays."""
 
+NDArray: TypeAlias = np.ndarray[Any, Any]
+"""A NumPy array of any shape and dtype, where no other will do."""
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -49,7 +52,7 @@ class Backend:
     contiguous: Callable[[Array, str], Array]
 
 
-def _numpy_contiguous(array: np.ndarray[Any, Any], op: str) -> np.ndarray[Any, Any]:
+def _numpy_contiguous(array: NDArray, op: str) -> NDArray:
     flags = array.flags
     if flags.c_contiguous and flags.aligned:
         return array
@@ -115,7 +118,7 @@ def route(array: Array, where: str) -> tuple[Backend, Array]:
     return BACKENDS[np.ndarray], _from_dlpack(array, where)
 
 
-def _from_dlpack(array: Array, where: str) -> np.ndarray[Any, Any]:
+def _from_dlpack(array: Array, where: str) -> NDArray:
     try:
         device = int(array.__dlpack_device__()[0])
         if device in _HOST_DEVICES:

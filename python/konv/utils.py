@@ -9,6 +9,7 @@ import numpy as np
 
 from konv import _random
 from konv._arguments import at_least, require_memory, shown
+from konv.backend import NDArray
 
 __all__ = ["set_random_seed", "to_categorical"]
 
@@ -43,7 +44,7 @@ def set_random_seed(seed: int) -> None:
     _random.set_seed(seed)
 
 
-def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray[Any, Any]:
+def to_categorical(x: Any, num_classes: int | None = None) -> NDArray:
     """Turn integer labels into one-hot rows.
 
     Parameters

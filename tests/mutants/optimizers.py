@@ -95,7 +95,7 @@ MUTANTS = {
             "velocity > largest ? velocity : largest",
             NOT_FINITE,
         ),
-        ("amsgrad forgets the largest velocity", "access.store(s.velocity_max + i, velocity);", "", ADAM),
+        ("amsgrad forgets the largest velocity", "access.store(s.velocity_hat + i, velocity);", "", ADAM),
         (
             "epsilon is under the root",
             "(square_root<T>(velocity) + s.epsilon)",
@@ -128,13 +128,13 @@ MUTANTS = {
         ("every block of Adam has the first momenta", "part.momentum += first;", "", BLOCKS),
         (
             "every block of Adam has the first velocities",
-            "    part.velocity += first;\n    if (part.velocity_max)",
-            "    if (part.velocity_max)",
+            "    part.velocity += first;\n    if (part.velocity_hat)",
+            "    if (part.velocity_hat)",
             BLOCKS,
         ),
         (
             "every block of Adam has the first largest velocities",
-            "if (part.velocity_max) part.velocity_max += first;",
+            "if (part.velocity_hat) part.velocity_hat += first;",
             "",
             BLOCKS,
         ),

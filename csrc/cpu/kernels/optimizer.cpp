@@ -63,9 +63,9 @@ void adam_vectors(const AdamStep<T>& s) {
     access.store(s.momentum + i, momentum);
     access.store(s.velocity + i, velocity);
     if (Max) {
-      const Vector<T> largest = access.load(s.velocity_max + i);
+      const Vector<T> largest = access.load(s.velocity_hat + i);
       velocity = largest > velocity ? largest : velocity;  // NaN, if velocity is
-      access.store(s.velocity_max + i, velocity);
+      access.store(s.velocity_hat + i, velocity);
     }
     const Vector<T> value = decayed<Decay>(access.load(s.value + i), s.decay);
     access.store(s.value + i, value - momentum * s.rate / (square_root<T>(velocity) + s.epsilon));
@@ -74,7 +74,7 @@ void adam_vectors(const AdamStep<T>& s) {
 
 template <class T, bool Decay>
 void adam_decay(const AdamStep<T>& s) {
-  s.velocity_max ? adam_vectors<T, Decay, true>(s) : adam_vectors<T, Decay, false>(s);
+  s.velocity_hat ? adam_vectors<T, Decay, true>(s) : adam_vectors<T, Decay, false>(s);
 }
 
 template <class T>

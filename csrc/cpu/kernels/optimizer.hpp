@@ -26,13 +26,14 @@ struct SgdStep {
 //   momentum += (gradient - momentum) * rate_1
 //   velocity += (gradient * gradient - velocity) * rate_2
 //   value -= momentum * rate / (sqrt(v) + epsilon)
-// where v is velocity; or, with velocity_max (not null), velocity_max = max(velocity_max, velocity).
+// where rate_1 = 1 - beta_1, rate_2 = 1 - beta_2, and v is velocity; or, with velocity_hat (not null), v is
+// velocity_hat = max(velocity_hat, velocity).
 template <class T>
 struct AdamStep {
   int64_t count;
   T* value;
   const T* gradient;
-  T *momentum, *velocity, *velocity_max;
+  T *momentum, *velocity, *velocity_hat;
   T rate, rate_1, rate_2, epsilon, decay;
 };
 

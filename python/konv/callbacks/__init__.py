@@ -15,9 +15,9 @@ from konv.callbacks.lambda_callback import LambdaCallback
 from konv.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from konv.callbacks.progress_bar import Advance as Advance
 from konv.callbacks.progress_bar import logs_text as logs_text
+from konv.callbacks.progress_bar import no_progress as no_progress
 from konv.callbacks.progress_bar import progress as progress
 from konv.callbacks.progress_bar import sample_bar as sample_bar
-from konv.callbacks.progress_bar import unseen as unseen
 from konv.callbacks.stopping import EarlyStopping, TerminateOnNaN
 
 __all__ = [

@@ -135,9 +135,11 @@ class Callback:
 
 
 def checked(where: str, callbacks: Any) -> list[Callback]:
-    """Take a list of callbacks, or None."""
+    """Take a list of callbacks, one, or None."""
     if callbacks is None:
         return []
+    if isinstance(callbacks, Callback):
+        return [callbacks]
     if not isinstance(callbacks, (list, tuple)) or not all(isinstance(each, Callback) for each in callbacks):
         raise TypeError(
             f"{where}: callbacks must be a list of konv.callbacks.Callback, received {shown(callbacks)}"

@@ -50,9 +50,11 @@ class MonitorCallback(Callback):
     def _find_sign(self) -> None:
         mode = self.mode if self.mode != "auto" else _mode_of_log(self.monitor, self.model)
         if mode is None:
+            known = ["loss", *map(_name, _flat(getattr(self.model, "metrics", None)))]
             raise ValueError(
-                f'{type(self).__name__}: mode must be "min" or "max" for monitor \'{self.monitor}\', which '
-                f'is no loss or metric of the model with a known direction, received "auto"'
+                f"{type(self).__name__}: monitor must be a loss or metric of the model ({', '.join(known)}; "
+                f'those of validation as val_...), or mode "min" or "max" say which values are better; '
+                f"received '{self.monitor}' with mode \"auto\""
             )
         self._sign = 1.0 if mode == "max" else -1.0
 
@@ -88,10 +90,13 @@ def _mode_of_log(log: str, model: Any) -> str | None:
         return "min"
     for attribute, prefix in (("metrics", ""), ("weighted_metrics", ""), ("weighted_metrics", "weighted_")):
         for metric in _flat(getattr(model, attribute, None)):
-            name = metric if isinstance(metric, str) else metric.name
-            if log in {f"{output}{prefix}{name}" for output in outputs}:
+            if log in {f"{output}{prefix}{_name(metric)}" for output in outputs}:
                 return _mode_of_metric(metric)
     return None
+
+
+def _name(metric: Any) -> str:
+    return metric if isinstance(metric, str) else str(metric.name)
 
 
 def _mode_of_metric(metric: Any) -> str | None:

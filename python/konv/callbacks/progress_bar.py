@@ -112,7 +112,7 @@ def progress(where: str, verbose: Any) -> list[Callback]:
     return [_ProgressBar() if verbose != 2 and sys.stdout.isatty() else _ProgressLines()]
 
 
-def unseen(samples: int) -> None:
+def no_progress(samples: int) -> None:
     """Show nothing of the progress."""
 
 
@@ -123,7 +123,7 @@ def sample_bar(where: str, verbose: Any, samples: int | None) -> Iterator[Advanc
     Where the number of samples is None, not known, the bar is a count.
     """
     if not any(isinstance(each, _ProgressBar) for each in progress(where, verbose)):
-        yield unseen
+        yield no_progress
         return
     with _bar(where, samples, "images") as bar:
         yield bar.update

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from konv._arguments import shown
-
-NDArray = np.ndarray[Any, Any]
+from konv.backend import NDArray
 
 State = tuple[str, dict[str, NDArray]]
 """Name of a callback's class, and its state."""

@@ -6,15 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from konv._arguments import at_least, flag, real
+from konv.backend import NDArray
 from konv.callbacks.base import Callback, Logs, verbosity
 from konv.callbacks.monitor import MonitorCallback
 from konv.callbacks.progress_bar import announce
 from konv.callbacks.state import StateReader
-
-NDArray = np.ndarray[Any, Any]
 
 _WEIGHTS = "best_weights/"
 

@@ -12,25 +12,37 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import konv
 from konv._arguments import class_and_config
+from konv.backend import NDArray
 from konv.cli.history_plot import can_plot, plot_history
 from konv.cli.networks import NETWORKS
 from konv.models import Model
 
-# Data sets, modules of konv.datasets when written with underscores: how many epochs, and images per step.
-DATASETS = {"digits": (15, 16), "mnist": (5, 128), "fashion-mnist": (10, 128), "cifar10": (20, 128)}
+
+class Defaults(NamedTuple):
+    """What a run on a data set does unless told otherwise; a batch is the images of one step."""
+
+    epochs: int
+    batch_size: int
+
+
+# Modules of konv.datasets, when written with underscores.
+DATASETS = {
+    "digits": Defaults(epochs=15, batch_size=16),
+    "mnist": Defaults(epochs=5, batch_size=128),
+    "fashion-mnist": Defaults(epochs=10, batch_size=128),
+    "cifar10": Defaults(epochs=20, batch_size=128),
+}
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}  # classes of konv.optimizers
 
 MODEL_FILE, HISTORY_FILE, PLOT_FILE = "model.safetensors", "history.csv", "history.png"
 
 _MOST = 2**63 - 1  # of what `fit` can count
-
-Array = np.ndarray[Any, Any]
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,8 +52,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add = parser.add_argument
     add("data", metavar=f"{{{','.join(DATASETS)}}}", choices=DATASETS, help="data set")
     add("--model", choices=sorted(NETWORKS), default="cnn", help="network to train (%(default)s)")
-    add("--epochs", type=_integer(1, _MOST), metavar="N", help=f"passes over the images ({_defaults(0)})")
-    add("--batch-size", type=_integer(1, _MOST), metavar="N", help=f"images per step ({_defaults(1)})")
+    epochs, batch_sizes = _of_each_data_set("epochs"), _of_each_data_set("batch_size")
+    add("--epochs", type=_integer(1, _MOST), metavar="N", help=f"passes over the images ({epochs})")
+    add("--batch-size", type=_integer(1, _MOST), metavar="N", help=f"images per step ({batch_sizes})")
     add(
         "--optimizer",
         choices=sorted(OPTIMIZERS),
@@ -76,16 +89,16 @@ def run(options: argparse.Namespace) -> None:
     """Train, test and save as the options say."""
     if options.resume and options.out is None:
         options.parser.error("argument --resume: needs --out DIR, the folder to resume in")
-    default_epochs, default_batch_size = DATASETS[options.data]
-    epochs = options.epochs or default_epochs
-    batch_size = options.batch_size or default_batch_size
+    epochs = options.epochs or DATASETS[options.data].epochs
+    batch_size = options.batch_size or DATASETS[options.data].batch_size
     if options.threads is not None:
         konv.config.set_num_threads(options.threads)
     if options.out is not None:  # before the work: where it fails, it fails at once
         options.out.mkdir(parents=True, exist_ok=True)
 
-    (x_train, y_train), test = _load(options.data)
-    model = _network(options, x_train)
+    dataset = getattr(konv.datasets, options.data.replace("-", "_"))
+    (x_train, y_train), test = _load(dataset)
+    model = _network(options, x_train, dataset.NUM_CLASSES)
     resumed = options.resume and _has_model(options.out)
     if resumed:
         fresh, model = model, konv.load_model(options.out / MODEL_FILE)
@@ -113,23 +126,21 @@ def run(options: argparse.Namespace) -> None:
         _leave(options.out)
 
 
-def _load(data: str) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Load a data set: images with pixels in [0, 1], float32, `(n, h, w, c)`, and labels."""
-    dataset = getattr(konv.datasets, data.replace("-", "_"))
+def _load(dataset: Any) -> tuple[tuple[NDArray, NDArray], tuple[NDArray, NDArray]]:
+    """Load a module of konv.datasets: images with pixels in [0, 1], float32, `(n, h, w, c)`, and labels."""
     (x_train, y_train), (x_test, y_test) = dataset.load_data()
     return (_scaled(x_train, dataset.MAX_PIXEL), y_train), (_scaled(x_test, dataset.MAX_PIXEL), y_test)
 
 
-def _scaled(images: Array, max_pixel: int) -> Array:
+def _scaled(images: NDArray, max_pixel: int) -> NDArray:
     images = images.astype(np.float32)
     images /= np.float32(max_pixel)
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 
-def _network(options: argparse.Namespace, images: Array) -> Model:
+def _network(options: argparse.Namespace, images: NDArray, classes: int) -> Model:
     """Make the network that the options ask for, as it is before any training."""
     konv.utils.set_random_seed(options.seed)
-    classes = getattr(konv.datasets, options.data.replace("-", "_")).NUM_CLASSES
     model = NETWORKS[options.model](images.shape[1:], classes)
     rate = {} if options.learning_rate is None else {"learning_rate": options.learning_rate}
     optimizer = getattr(konv.optimizers, OPTIMIZERS[options.optimizer])(**rate)
@@ -140,8 +151,8 @@ def _network(options: argparse.Namespace, images: Array) -> Model:
 def _fit(
     options: argparse.Namespace,
     model: Model,
-    train: tuple[Array, Array],
-    test: tuple[Array, Array],
+    train: tuple[NDArray, NDArray],
+    test: tuple[NDArray, NDArray],
     epochs: int,
     batch_size: int,
     resumed: bool,
@@ -180,7 +191,7 @@ class _Run(konv.callbacks.Callback):
     def __init__(self, data: str, batch_size: int) -> None:
         self._state = {"data": np.frombuffer(data.encode(), np.uint8), "batch_size": np.array(batch_size)}
 
-    def get_state(self) -> dict[str, Array]:
+    def get_state(self) -> dict[str, NDArray]:
         return self._state
 
     def set_state(self, state: Mapping[str, Any]) -> None:
@@ -239,9 +250,9 @@ def _is_drawn(history: Path, picture: Path) -> bool:
     return picture.exists() and history.exists() and picture.stat().st_mtime_ns >= history.stat().st_mtime_ns
 
 
-def _defaults(which: int) -> str:
+def _of_each_data_set(default: str) -> str:
     """Show a default that depends on the data set, for `--help`."""
-    return ", ".join(f"{data}: {defaults[which]}" for data, defaults in DATASETS.items())
+    return ", ".join(f"{data}: {getattr(defaults, default)}" for data, defaults in DATASETS.items())
 
 
 def _integer(low: int, high: int) -> Callable[[str], int]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from konv.datasets.download import Published
-from konv.datasets.places import Source, find
+from konv.datasets.places import Origin, find
 from konv.datasets.reading import Examples, require_labels
 from konv.datasets.tar import read_members
 
@@ -24,7 +24,7 @@ NUM_CLASSES = 10
 MAX_PIXEL = 255
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-SOURCE = Source(
+ORIGIN = Origin(
     name="cifar10",
     files=(
         Published(
@@ -71,7 +71,7 @@ def load_data() -> tuple[Examples, Examples]:
     >>> CLASS_NAMES[y_train[0, 0]]  # doctest: +SKIP
     'frog'
     """
-    return read_archive(find("cifar10.load_data", SOURCE, SOURCE.files[0]))
+    return read_archive(find("cifar10.load_data", ORIGIN, ORIGIN.files[0]))
 
 
 def read_archive(path: Path, images_per_member: int = 10_000) -> tuple[Examples, Examples]:

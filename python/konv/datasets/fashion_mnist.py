@@ -12,7 +12,7 @@ from pathlib import Path
 
 from konv.datasets import idx
 from konv.datasets.download import Published
-from konv.datasets.places import Source
+from konv.datasets.places import Origin
 from konv.datasets.reading import Examples
 
 NUM_CLASSES = 10
@@ -30,7 +30,7 @@ CLASS_NAMES = (
     "Ankle boot",
 )
 
-SOURCE = Source(
+ORIGIN = Origin(
     name="fashion-mnist",
     files=(
         Published(
@@ -82,4 +82,4 @@ def load_data() -> tuple[Examples, Examples]:
     >>> CLASS_NAMES[y_train[0]]  # doctest: +SKIP
     'Ankle boot'
     """
-    return idx.load_examples("fashion_mnist.load_data", SOURCE, NUM_CLASSES)
+    return idx.load_examples("fashion_mnist.load_data", ORIGIN, NUM_CLASSES)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from konv.datasets.places import Source, find
+from konv.datasets.places import Origin, find
 from konv.datasets.reading import Examples, fill, gzip_file, require_end, require_labels
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
@@ -77,10 +77,10 @@ def read_examples(images_path: Path, labels_path: Path, num_classes: int) -> Exa
     return read_idx(images_path, (len(labels), 28, 28)), labels
 
 
-def load_examples(where: str, source: Source, num_classes: int) -> tuple[Examples, Examples]:
+def load_examples(where: str, origin: Origin, num_classes: int) -> tuple[Examples, Examples]:
     """Find the four files of a data set, and read them.
 
-    The files of `source` are the images and labels to train on, and the images and labels to test on.
+    The files of `origin` are the images and labels to train on, and the images and labels to test on.
 
     Raises
     ------
@@ -90,15 +90,15 @@ def load_examples(where: str, source: Source, num_classes: int) -> tuple[Example
         If a file isn't what it must be, or is another data set's of the same name.
     """
     train_images, train_labels, test_images, test_labels = (
-        find(where, source, file) for file in source.files
+        find(where, origin, file) for file in origin.files
     )
     train = read_examples(train_images, train_labels, num_classes)
     begins = bytes(train[1][:10])
     for name, first_labels in _FIRST_LABELS.items():
         # In a folder of its own name a set is what its folder says; elsewhere a mistake is likely.
-        if begins == first_labels and source.name not in (name, train_labels.parent.name):
+        if begins == first_labels and origin.name not in (name, train_labels.parent.name):
             raise ValueError(
-                f"{train_labels}: must be of {source.name}, received the labels of {name}, whose files have "
-                f"the same names; each can have its own folder there, {source.name} and {name}"
+                f"{train_labels}: must be of {origin.name}, received the labels of {name}, whose files have "
+                f"the same names; each can have its own folder there, {origin.name} and {name}"
             )
     return train, read_examples(test_images, test_labels, num_classes)

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from konv.datasets import idx
 from konv.datasets.download import Published
-from konv.datasets.places import Source
+from konv.datasets.places import Origin
 from konv.datasets.reading import Examples
 
 NUM_CLASSES = 10
 MAX_PIXEL = 255
 
-SOURCE = Source(
+ORIGIN = Origin(
     name="mnist",
     files=(
         Published(
@@ -67,4 +67,4 @@ def load_data() -> tuple[Examples, Examples]:
     >>> y_train[:5]  # doctest: +SKIP
     array([5, 0, 4, 1, 9], dtype=uint8)
     """
-    return idx.load_examples("mnist.load_data", SOURCE, NUM_CLASSES)
+    return idx.load_examples("mnist.load_data", ORIGIN, NUM_CLASSES)

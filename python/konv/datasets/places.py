@@ -23,7 +23,7 @@ from konv.datasets.download import Published, download
 
 
 @dataclass(frozen=True)
-class Source:
+class Origin:
     """A data set's name, its files, mirrors (URLs of folders, which end in a slash) and Debian package."""
 
     name: str
@@ -33,7 +33,7 @@ class Source:
     debian_folder: Path | None = None
 
 
-def find(where: str, source: Source, file: Published) -> Path:
+def find(where: str, origin: Origin, file: Published) -> Path:
     """Find a file of a data set, or download it.
 
     Raises
@@ -46,15 +46,15 @@ def find(where: str, source: Source, file: Published) -> Path:
     >>> import tempfile
     >>> from unittest import mock
     >>> file = Published("squares.gz", 4, "0" * 64)
-    >>> source = Source("squares", (file,), mirrors=())
+    >>> origin = Origin("squares", (file,), mirrors=())
     >>> with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, KONV_DATA=folder):
     ...     path = Path(folder, "squares.gz")
     ...     path.touch()
-    ...     find("squares.load_data", source, file) == path
+    ...     find("squares.load_data", origin, file) == path
     True
     """
     tried = []
-    for path in _paths(source, file.name):
+    for path in _paths(origin, file.name):
         if os.path.isfile(path):  # False where it may not be looked at, too
             return path
         tried.append(f"{path}: no such file")
@@ -64,28 +64,28 @@ def find(where: str, source: Source, file: Published) -> Path:
     if cache is None:
         tried.append("a download: no folder to keep it in, for this user has no home folder")
     else:
-        downloaded, failures = download(file, source.mirrors, cache / source.name)
+        downloaded, failures = download(file, origin.mirrors, cache / origin.name)
         if downloaded:
             return downloaded
         tried += failures
-    package = f"; install Debian's package {source.debian_package}" if source.debian_package else ""
+    package = f"; install Debian's package {origin.debian_package}" if origin.debian_package else ""
     raise FileNotFoundError(
         f"{where}: {file.name} must be in a known place or be downloaded; tried:\n  "
         + ";\n  ".join(tried)
         + ".\nWays to provide it: set KONV_DATA to a folder that has it, in itself or in its folder "
-        + f'{source.name}{package}; or have it downloaded, which needs pooch (pip install "konv[data]").'
+        + f'{origin.name}{package}; or have it downloaded, which needs pooch (pip install "konv[data]").'
     )
 
 
-def _paths(source: Source, name: str) -> Iterator[Path]:
+def _paths(origin: Origin, name: str) -> Iterator[Path]:
     """Go through the places where a file may be."""
     if folder := os.environ.get("KONV_DATA"):
-        yield Path(folder, source.name, name)
+        yield Path(folder, origin.name, name)
         yield Path(folder, name)
     if cache := _cache():
-        yield cache / source.name / name
-    if source.debian_folder is not None:
-        yield source.debian_folder / name
+        yield cache / origin.name / name
+    if origin.debian_folder is not None:
+        yield origin.debian_folder / name
 
 
 def _cache() -> Path | None:

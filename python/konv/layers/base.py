@@ -7,31 +7,23 @@ once.
 
 from __future__ import annotations
 
-import itertools
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from konv import _random, initializers, regularizers
-from konv._arguments import Shape, flag, shape_of, shown, snake_case, text
+from konv._arguments import Shape, flag, shape_of, shown, snake_case
 from konv.backend import Array
+from konv.layers.arguments import automatic_name, checked_dtype, checked_name
 from konv.layers.context import Context
 from konv.layers.named_errors import building, naming, shaping
 from konv.layers.tensor import Node, Tensor
 from konv.layers.variable import Variable
 from konv.ops.arguments import numbers
 
-_DTYPES = {
-    spelling: dtype
-    for dtype in (np.dtype(np.float32), np.dtype(np.float64))
-    for spelling in (dtype, dtype.type, dtype.name)
-}
 _WRAPPERS = {"build": building, "compute_output_shape": shaping, "forward": naming, "backward": naming}
-
-_name_counts: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
 
 
 class Layer:
@@ -238,7 +230,7 @@ class Layer:
         self.build(shapes if self.several_inputs else shapes[0])
         with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite
             arrays = [array.astype(self.dtype, copy=False) for array in arrays]
-        context = self._context(training=bool(training), for_backward=False, backend=backend)
+        context = self.new_context(training=bool(training), for_backward=False, backend=backend)
         return self.forward(arrays if self.several_inputs else arrays[0], context)[0]
 
     def connect(self, inputs: Sequence[Tensor], training: bool | None = None) -> Node:
@@ -257,6 +249,15 @@ class Layer:
         if self._first_node is None:
             self._first_node = node
         return node
+
+    def disconnect(self, node: Node) -> None:
+        """Forget a node that `connect` returned: `input` and `output` are no longer its tensors."""
+        if self._first_node is node:
+            self._first_node = None
+
+    def new_context(self, **fields: Any) -> Context:
+        """Return the context of a pass that begins with this layer."""
+        return Context(seed=self._seed, **fields)
 
     def run_forward(
         self, inputs: list[Array], context: Context, logits: Sequence[bool]
@@ -346,13 +347,26 @@ class Layer:
     def _new_seed(self) -> int:
         return _random.new_seed()
 
-    def _context(self, **fields: Any) -> Context:
-        return Context(seed=self._seed, **fields)
-
     @property
     def label(self) -> str:
         """What error messages call this layer."""
         return f"{self._noun} '{self.name}' ({type(self).__name__})"
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, as `variables`."""
+        return self.variables
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that have gradients, as `trainable_variables`."""
+        return self.trainable_variables
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights without gradients."""
+        trained = set(self.trainable_variables)
+        return [variable for variable in self.variables if variable not in trained]
 
     @property
     def variables(self) -> list[Variable]:
@@ -405,29 +419,3 @@ class Layer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-
-
-def automatic_name(base: str) -> str:
-    """Number the names of this process: conv2d, conv2d_1, ..."""
-    number = next(_name_counts[base])
-    return f"{base}_{number}" if number else base
-
-
-def checked_name(where: str, name: Any) -> str:
-    """Take a name that can stand in the path of a weight."""
-    if not text(where, "name", name) or "/" in name or not name.isprintable():
-        raise ValueError(
-            f"{where}: name must be a str that is not empty, printable and without '/', "
-            f"received {shown(name)}"
-        )
-    return str(name)
-
-
-def checked_dtype(where: str, dtype: Any) -> np.dtype[Any]:
-    """Take a dtype that kernels compute in."""
-    message = f'{where}: dtype must be "float32" or "float64", received {shown(dtype)}'
-    if not isinstance(dtype, (str, type, np.dtype)):
-        raise TypeError(message)
-    if dtype not in _DTYPES:
-        raise ValueError(message)
-    return _DTYPES[dtype]

@@ -36,14 +36,13 @@ class Context:
     step: int = 0
     path: tuple[int, ...] = ()
 
-    def within(
-        self, position: int, *, call: int = 0, logits: bool = False, training: bool | None = None
-    ) -> Context:
-        """Return the context for a layer inside; `training`, if not None, is its own."""
+    def within(self, position: int, *, call: int = 0, training: bool | None = None) -> Context:
+        """Return the context for a layer inside, not told to leave out its activation; `training`, if not
+        None, is its own."""
         return replace(
             self,
             path=(*self.path, position, call),
-            logits=logits,
+            logits=False,
             training=self.training if training is None else training,
         )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from konv._arguments import Shape, at_least, shape_of
-from konv.layers.base import Layer, checked_dtype, checked_name
+from konv.layers.arguments import checked_dtype, checked_name
+from konv.layers.base import Layer
 from konv.layers.tensor import Node, Tensor
 
 

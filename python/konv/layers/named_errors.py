@@ -56,7 +56,7 @@ def shaping(compute: Callable[..., Any]) -> Callable[..., Any]:
 
 def building(build: Callable[..., Any]) -> Callable[..., Any]:
     """Check the input shape, also of a layer that is built, build at most once, whichever threads ask, and
-    note that it is done."""
+    note that it is done. A build that fails leaves no weights behind."""
     build = naming(build)
 
     @functools.wraps(build)
@@ -66,8 +66,15 @@ def building(build: Callable[..., Any]) -> Callable[..., Any]:
         if self.built:
             return
         with _BUILDING:
-            if not self.built:
+            if self.built:
+                return
+            count = len(self._variables)
+            try:
                 build(self, input_shape)
-                self.built = True
+            except BaseException:
+                del self._variables[count:]
+                self.built = False  # though the `build` of a base class may have been done
+                raise
+            self.built = True
 
     return built

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from konv._arguments import require_memory, shown
-from konv.backend import Array
+from konv.backend import Array, NDArray
 from konv.initializers import Initializer
 from konv.regularizers import Regularizer
 
@@ -86,12 +86,16 @@ class Variable:
                 f"received numbers up to {np.abs(value[np.isfinite(value)]).max():.3g}"
             )
 
-    def assign(self, value: np.ndarray[Any, Any]) -> None:
+    def assign(self, value: NDArray) -> None:
         """Take a copy of an array of the same shape."""
         self.check(value)
         self._value = np.array(value, self.dtype, order="C")
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """Return a copy of the value."""
+        return np.array(self.value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         return np.array(self.value, dtype)
 
     def __repr__(self) -> str:

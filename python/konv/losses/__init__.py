@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from konv._arguments import instance
-from konv.losses.base import Gradient, Loss, broadcast_weights, mean
+from konv.losses.base import Loss
 from konv.losses.categorical import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from konv.losses.crossentropy import Crossentropy
 from konv.losses.elementwise import BinaryCrossentropy, MeanSquaredError
@@ -18,13 +18,10 @@ __all__ = [
     "BinaryCrossentropy",
     "CategoricalCrossentropy",
     "Crossentropy",
-    "Gradient",
     "Loss",
     "MeanSquaredError",
     "SparseCategoricalCrossentropy",
-    "broadcast_weights",
     "get",
-    "mean",
 ]
 
 _CLASSES: dict[str, type[Loss]] = {

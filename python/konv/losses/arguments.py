@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from konv._arguments import Shape, shown
-
-NDArray = np.ndarray[Any, Any]
+from konv.backend import NDArray
 
 EPSILON = 1e-7
 """How far clipped probabilities stay from 0 and 1: `keras.config.epsilon()`."""
@@ -39,7 +38,7 @@ def check_outputs(where: str, y_pred: NDArray, form: str, least_rank: int) -> No
         )
 
 
-def go_elementwise(y_true: Shape, y_pred: Shape) -> bool:
+def equal_but_for_last_1(y_true: Shape, y_pred: Shape) -> bool:
     """Say whether labels can be compared with outputs one by one: of one shape, but for a last axis of 1."""
     return bool(y_pred) and (y_true == y_pred or (*y_true, 1) == y_pred or y_true == (*y_pred, 1))
 

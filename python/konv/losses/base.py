@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from konv._arguments import Shape, call_text, snake_case, text
-from konv.losses.arguments import NDArray, as_array
+from konv.backend import NDArray
+from konv.losses.arguments import as_array
 
 Gradient = Callable[[Any], NDArray]
 """`scale -> the gradient of sum(scale * values)`; scale is a float or an array of the shape of the values."""

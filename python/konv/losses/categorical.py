@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from konv._arguments import Shape, real
-from konv.losses.arguments import NDArray, check_labels, check_outputs, clip, unclipped
+from konv.backend import NDArray
+from konv.losses.arguments import check_labels, check_outputs, clip, unclipped
 from konv.losses.base import Gradient, over_rows
 from konv.losses.crossentropy import Crossentropy
 

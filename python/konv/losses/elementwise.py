@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from konv._arguments import Shape, real
-from konv.losses.arguments import NDArray, check_labels, check_outputs, clip, go_elementwise, unclipped
+from konv.backend import NDArray
+from konv.losses.arguments import check_labels, check_outputs, clip, equal_but_for_last_1, unclipped
 from konv.losses.base import Gradient, Loss, over_rows
 from konv.losses.crossentropy import Crossentropy
 
@@ -137,5 +138,5 @@ def _labels(loss: Loss, y_true: NDArray, y_pred: NDArray) -> NDArray:
 
 
 def _check_shapes(labels: str, y_true: Shape, y_pred: Shape) -> None:
-    if not go_elementwise(y_true, y_pred):
+    if not equal_but_for_last_1(y_true, y_pred):
         raise ValueError(f"{labels} must have the shape of the outputs, {y_pred}, received {y_true}")

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from konv._arguments import instance
-from konv.losses.arguments import NDArray
+from konv.backend import NDArray
 from konv.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
     CategoricalAccuracy,
     SparseCategoricalAccuracy,
 )
-from konv.metrics.base import Mean, Metric
+from konv.metrics.base import Metric
 from konv.metrics.of_losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -31,7 +31,6 @@ __all__ = [
     "BinaryCrossentropy",
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
-    "Mean",
     "MeanSquaredError",
     "Metric",
     "SparseCategoricalAccuracy",

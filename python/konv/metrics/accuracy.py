@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from konv._arguments import real
-from konv.losses.arguments import NDArray, go_elementwise
+from konv.backend import NDArray
+from konv.losses.arguments import equal_but_for_last_1
 from konv.metrics.base import Metric
 
 
@@ -95,7 +96,7 @@ class SparseCategoricalAccuracy(Metric):
 
 def one_by_one(metric: Metric, y_true: NDArray, y_pred: NDArray) -> NDArray:
     """Take labels of the outputs' shape but for a last axis of 1; return them of that shape."""
-    if not go_elementwise(y_true.shape, y_pred.shape):
+    if not equal_but_for_last_1(y_true.shape, y_pred.shape):
         raise _wrong_shape(metric, y_true, y_pred.shape)
     return np.asarray(y_true.reshape(y_pred.shape))
 

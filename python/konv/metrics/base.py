@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from konv._arguments import call_text, snake_case, text
-from konv.losses import broadcast_weights
-from konv.losses.arguments import NDArray, as_array
+from konv.backend import NDArray
+from konv.losses.arguments import as_array
+from konv.losses.base import broadcast_weights
 
 
 class Mean:

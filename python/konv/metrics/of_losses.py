@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from konv import losses
-from konv.losses.arguments import NDArray
+from konv.backend import NDArray
 from konv.metrics.base import Metric
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from konv._arguments import at_least
-from konv.losses.arguments import NDArray
+from konv.backend import NDArray
 from konv.metrics.accuracy import integer_labels, row_labels
 from konv.metrics.base import Metric
 

@@ -10,12 +10,14 @@ from konv import _random, optimizers
 from konv import callbacks as cb
 from konv._arguments import class_and_config, shown
 from konv.callbacks.state import State
-from konv.models.layered import LayeredModel
-from konv.models.objective import Objective, Plan
+from konv.layers.context import Context
+from konv.models.compile_arguments import CompileArguments
+from konv.models.graph_model import GraphModel
+from konv.models.objective import Objective
 
 
-class CompiledModel(LayeredModel):
-    """A model that can be compiled.
+class CompiledModel(GraphModel):
+    """A graph of layers that can be compiled.
 
     Attributes
     ----------
@@ -35,15 +37,12 @@ class CompiledModel(LayeredModel):
     loss: Any
     metrics: Any
     weighted_metrics: Any
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.stop_training = False
-        self.compiled = False
-        self.step = 0
-        self.epoch = 0
-        self._states: list[State] = []
-        self._tell: cb.CallbackList | None = None  # of the last `fit`
+    stop_training: bool = False
+    compiled: bool = False
+    step: int = 0
+    epoch: int = 0
+    _states: Sequence[State] = ()
+    _tell: cb.CallbackList | None = None  # of the last `fit`
 
     def compile(
         self,
@@ -79,13 +78,13 @@ class CompiledModel(LayeredModel):
         TypeError, ValueError
             If an argument is of another kind, or entries don't go with the outputs.
         """
-        plan = Plan(loss, loss_weights, metrics, weighted_metrics)
-        taken = optimizers.get(optimizer, "compile", "optimizer")
+        taken = CompileArguments(loss, loss_weights, metrics, weighted_metrics)
+        chosen = optimizers.get(optimizer, "compile", "optimizer")
         given_logits: list[str] = []
         if self.built:
-            given_logits = self._objective_of("compile", plan).given_logits
-        self.optimizer, self._plan = taken, plan
-        self.loss, self.metrics, self.weighted_metrics = plan.loss, plan.metrics, plan.weighted_metrics
+            given_logits = self._objective_of("compile", taken).given_logits
+        self.optimizer, self._arguments = chosen, taken
+        self.loss, self.metrics, self.weighted_metrics = taken.loss, taken.metrics, taken.weighted_metrics
         self.compiled = True
         self.reset_random_state(_random.new_seed(), 0)
         self.restore_training(0, [])
@@ -98,7 +97,7 @@ class CompiledModel(LayeredModel):
 
     def get_compile_config(self) -> dict[str, Any]:
         """Return the arguments of `compile` as it took them; `json` can write them."""
-        return {"optimizer": class_and_config(self.optimizer), **self._plan.config()}
+        return {"optimizer": class_and_config(self.optimizer), **self._arguments.config()}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile with what `get_compile_config` returned."""
@@ -121,9 +120,16 @@ class CompiledModel(LayeredModel):
         """Seed and step, as `reset_random_state` takes them."""
         return self._seed, self.step
 
+    def new_context(self, **fields: Any) -> Context:
+        return Context(seed=self._seed, step=self.step, **fields)
+
+    def order_key(self, place: int) -> int:
+        """Key of the order of a pass of which `place` batches were taken, from the step at which it began."""
+        return _random.derive(self._seed, _random.SHUFFLE, (self.step - place) % 2**64)
+
     def callback_states(self) -> list[State]:
         """Return class name and state of each callback of the last `fit`, or those that were restored."""
-        return self._states if self._tell is None else self._tell.states()
+        return list(self._states) if self._tell is None else self._tell.states()
 
     def restore_training(self, epoch: int, states: Sequence[State]) -> None:
         """Set how many epochs were done, and what the callbacks knew then.
@@ -132,15 +138,15 @@ class CompiledModel(LayeredModel):
         by their classes; otherwise they are dropped.
         """
         self.epoch = epoch
-        self._states = list(states)
+        self._states = tuple(states)
         self._tell = None
 
     def objective(self, where: str) -> Objective:
         """Return what `compile` was given, shared out among the outputs; `where` opens errors."""
-        return self._objective_of(where, self._plan)
+        return self._objective_of(where, self._arguments)
 
-    def _objective_of(self, where: str, plan: Plan) -> Objective:
-        return Objective(where, plan, self.output_names, self.output_activations)
+    def _objective_of(self, where: str, arguments: CompileArguments) -> Objective:
+        return Objective(where, arguments, self.output_names, self.output_activations)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the callbacks, but not what they knew."""

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from konv import losses
 from konv._arguments import integer, real, shown
-from konv.backend import Array
-
-NDArray = np.ndarray[Any, Any]
+from konv.backend import Array, NDArray
+from konv.losses.base import broadcast_weights
 
 
 @dataclass(frozen=True)
@@ -115,6 +113,6 @@ class ClassWeights:
             return batch
         weights = self(y, rank)
         if given is not None:
-            per_label = losses.broadcast_weights(where, given, weights.shape)
+            per_label = broadcast_weights(where, given, weights.shape)
             weights = weights * per_label
         return Examples(batch.x, batch.y, [weights])

@@ -1,136 +1,24 @@
-"""Where the batches of training come from, and how they make up epochs.
+"""How the batches of training make up epochs.
 
-A source gives passes through its data: arrays, objects of batches by index (as `keras.utils.PyDataset`), and
-anything that can be iterated. A feed cuts the passes into epochs. Without `steps` an epoch is one pass. With
-`steps` the passes are one stream, cut after so many batches: where a pass ends within an epoch the next one
-begins.
+A feed cuts the passes through a source into epochs. Without `steps` an epoch is one pass. With `steps` the
+passes are one stream, cut after so many batches: where a pass ends within an epoch the next one begins.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sized
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any
 
-import numpy as np
-
-from konv import _random
-from konv._arguments import at_least
+from konv._arguments import at_least, shown
+from konv.models.compiled import CompiledModel
 from konv.models.examples import Examples
 from konv.models.signature import Signature
-
-_BATCH_SIZE = 32
+from konv.models.sources import ArraySource, Source, gives_batches, source_of, source_of_batches
 
 OrderKey = Callable[[int], int]
 """Key of the order of a pass whose next batch stands at a place."""
-
-
-class Source(Protocol):
-    """Data that can be passed through.
-
-    Attributes
-    ----------
-    samples, batches : int or None
-        Of a pass, None where that isn't known.
-    batch_size : int or None
-    once : bool
-        Whether there is only one pass: an iterator goes on where it was.
-    """
-
-    samples: int | None
-    batches: int | None
-    batch_size: int | None
-    once: bool
-
-    def one_pass(self, place: int, key: int | None) -> Iterator[Examples]:
-        """Give the batches of a pass from a place on, in the order that the key gives, if there is one."""
-
-
-class ArraySource:
-    """Arrays, cut into batches, the last one maybe smaller; shuffled sample by sample.
-
-    Parameters
-    ----------
-    examples : Examples
-        May have no samples, which make one batch.
-    batch_size : int, optional
-        Default: 32, or what makes `steps` batches of a pass, as in Keras.
-    steps : int, optional
-    """
-
-    once = False
-
-    def __init__(self, examples: Examples, batch_size: int | None = None, steps: int | None = None) -> None:
-        count = len(examples)
-        if batch_size is None:
-            batch_size = max(-(-count // steps), 1) if steps else _BATCH_SIZE
-        self._size = batch_size
-        self._examples = examples
-        self.batch_size: int | None = self._size
-        self.samples: int | None = count
-        self.batches: int | None = max(-(-count // self._size), 1)
-
-    def one_pass(self, place: int, key: int | None) -> Iterator[Examples]:
-        count = len(self._examples)
-        order = None if key is None else _random.permutation(key, count)
-        for start in range(place * self._size, max(count, 1), self._size):
-            part = slice(start, start + self._size)
-            yield self._examples[part if order is None else order[part]]
-
-
-class IndexedSource:
-    """An object whose `[i]` is a batch, with a length or `num_batches`; shuffled batch by batch.
-
-    After each pass its `on_epoch_end` is called if it has one.
-    """
-
-    once = False
-    samples: int | None = None
-    batch_size: int | None = None
-
-    def __init__(self, data: Any, signature: Signature, *, labelled: bool = True) -> None:
-        self._data = data
-        self._signature = signature
-        self._labelled = labelled
-        self.batches: int | None = len(data) if hasattr(data, "__len__") else data.num_batches
-        if self.batches is not None:
-            self.batches = at_least(0, signature.where, "num_batches of x", self.batches)
-
-    def one_pass(self, place: int, key: int | None) -> Iterator[Examples]:
-        if self.batches is None:
-            places: Iterable[int] = itertools.count(place)
-        else:
-            order = np.arange(self.batches) if key is None else _random.permutation(key, self.batches)
-            places = order[place:].tolist()
-        for number in places:
-            yield self._signature.batch(self._data[number], number, labelled=self._labelled)
-        if hasattr(self._data, "on_epoch_end"):
-            self._data.on_epoch_end()
-
-
-class IterableSource:
-    """Anything that can be iterated and gives batches, in the order in which it gives them."""
-
-    samples: int | None = None
-    batch_size: int | None = None
-
-    def __init__(self, data: Iterable[Any], signature: Signature, *, labelled: bool = True) -> None:
-        self._data = data
-        self._signature = signature
-        self._labelled = labelled
-        self._given = 0
-        self.once = hasattr(data, "__next__")
-        self.batches: int | None = None
-        if isinstance(data, Sized):
-            with contextlib.suppress(TypeError):  # by which some say that their length isn't known
-                self.batches = len(data)
-
-    def one_pass(self, place: int, key: int | None) -> Iterator[Examples]:
-        for given in self._data:
-            yield self._signature.batch(given, self._given, labelled=self._labelled)
-            self._given += 1
 
 
 class Feed:
@@ -237,26 +125,47 @@ class Feed:
         )
 
 
-def gives_batches(x: Any) -> bool:
-    """Whether data is an iterable of batches, not an array, or a list or dict of arrays.
+def validation_feed(
+    model: CompiledModel, data: Any, batch_size: int | None, steps: int | None, *, times: int
+) -> Feed | None:
+    """Return what `fit` tests on, so many times, or None.
+
+    `data` is `validation_data`, or the examples that were taken off.
+    """
+    where = "fit: validation_data"
+    if data is None:
+        return None
+    signature = Signature(model, where)
+    if isinstance(data, Examples):
+        source: Source = ArraySource(data, batch_size, steps)
+    elif isinstance(data, (tuple, list)) and 2 <= len(data) <= 3:
+        x, y, sample_weight = (*data, None)[:3]
+        source, _ = source_of(where, signature, (x, y, sample_weight), batch_size, steps)
+    elif gives_batches(data):
+        source = source_of_batches(signature, data)
+    else:
+        raise TypeError(
+            f"{where} must be a pair (x, y), (x, y, sample_weight) or an iterable of batches, "
+            f"received {shown(data)}"
+        )
+    if source.once and steps is None and times > 1:
+        raise ValueError(
+            f"{where} must be something that can be iterated anew for each epoch, "
+            f"or validation_steps be given, received {shown(data)}"
+        )
+    return Feed(where, source, steps)
+
+
+def validation_due(where: str, frequency: Any) -> Callable[[int], bool]:
+    """Take `validation_freq`: return a function that says whether to test after an epoch, counted from 1.
 
     Examples
     --------
-    >>> gives_batches(np.zeros(3)), gives_batches(iter([]))
-    (False, True)
+    >>> [epoch for epoch in range(1, 7) if validation_due("fit", 3)(epoch)]
+    [3, 6]
     """
-    if isinstance(x, (list, tuple, dict, str, bytes, memoryview)):
-        return False
-    if hasattr(x, "__dlpack__") or hasattr(x, "__array__"):
-        return False
-    return hasattr(x, "__iter__") or _is_indexed(x)
-
-
-def source_of_batches(signature: Signature, data: Any, *, labelled: bool = True) -> Source:
-    """Return the source for something that `gives_batches`."""
-    kind = IndexedSource if _is_indexed(data) else IterableSource
-    return kind(data, signature, labelled=labelled)
-
-
-def _is_indexed(data: Any) -> bool:
-    return hasattr(data, "__getitem__") and (hasattr(data, "__len__") or hasattr(data, "num_batches"))
+    if isinstance(frequency, (list, tuple, set, frozenset)):
+        epochs = {at_least(1, where, "validation_freq (each of the list)", epoch) for epoch in frequency}
+        return lambda epoch: epoch in epochs
+    every = at_least(1, where, "validation_freq", frequency)
+    return lambda epoch: epoch % every == 0

@@ -108,7 +108,10 @@ class Graph:
         names = Counter(layer.name for layer in layers)
         name, count = names.most_common(1)[0]
         if count > 1:
-            raise ValueError(f"{where}: layers must have different names, received {count} named '{name}'")
+            raise ValueError(
+                f"{where}: layers must have different names, received {count} named '{name}'; "
+                "give them others with name="
+            )
         positions = {layer: position for position, layer in enumerate(layers)}
         slots = {tensor: slot for slot, tensor in enumerate(inputs)}
         calls: Counter[Layer] = Counter()

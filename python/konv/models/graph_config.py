@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from konv._arguments import class_and_config, flag, shown
 from konv.layers.base import Layer
 from konv.layers.input import InputLayer
 from konv.layers.tensor import Tensor
 from konv.layers.variable import Variable
+from konv.models.graph import Graph
 from konv.models.registry import layer_from_config
-
-if TYPE_CHECKING:
-    from konv.models.model import Model
 
 _KEYS = ("name", "trainable", "layers", "calls", "inputs", "outputs")
 _CALL_KEYS = ("layer", "inputs", "training")
@@ -39,19 +37,16 @@ class Arguments:
     trainable: bool
 
 
-def described(model: Model) -> dict[str, Any]:
-    """Describe a model made of tensors, as `arguments` takes it."""
-    graph = model.graph
+def described(where: str, graph: Graph, input_names: Sequence[str]) -> dict[str, Any]:
+    """Describe a graph, as `arguments` takes it beside the model's name and whether it is trainable."""
     references: dict[int, list[Any]] = {
-        slot: [name, 0, 0] for slot, name in zip(graph.inputs, model.input_names, strict=True)
+        slot: [name, 0, 0] for slot, name in zip(graph.inputs, input_names, strict=True)
     }
     for step in graph.steps:
         for index, slot in enumerate(step.outputs):
             references[slot] = [step.layer.name, step.call, index]
     return {
-        "name": model.name,
-        "trainable": model.trainable,
-        "layers": described_layers(model.label, model.layers),
+        "layers": described_layers(where, graph.layers),
         "calls": [
             {
                 "layer": step.layer.name,
@@ -60,7 +55,7 @@ def described(model: Model) -> dict[str, Any]:
             }
             for step in graph.steps
         ],
-        "inputs": model.input_names,
+        "inputs": list(input_names),
         "outputs": [references[slot] for slot in graph.outputs],
     }
 

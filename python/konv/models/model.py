@@ -1,27 +1,30 @@
-"""Model: any graph of layers, from inputs to outputs."""
+"""Model: any graph of layers, trained, tested, used and saved."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from konv._arguments import Shape, flag, shown
-from konv.backend import Array
-from konv.layers.base import Layer
-from konv.layers.context import Context
-from konv.layers.tensor import Tensor
-from konv.layers.variable import Variable
-from konv.models import graph_config, saving, weights_files
-from konv.models.graph import Graph
+from konv import callbacks as cb
+from konv._arguments import at_least, flag, optional_count, real, shown
+from konv.models import saving, weights_files
+from konv.models.compiled import CompiledModel
+from konv.models.examples import ClassWeights, Examples
+from konv.models.feed import Feed, validation_due, validation_feed
+from konv.models.predictions import Predictions
+from konv.models.scores import Scores
+from konv.models.signature import Signature
+from konv.models.sources import source_of, source_of_inputs
+from konv.models.steps import penalty, run, test_epoch, test_step, train_epoch, train_step
 from konv.models.summary import summary_lines
-from konv.models.training import TrainableModel
+
+Verbose = Literal["auto"] | int
 
 
-class Model(TrainableModel):
+class Model(CompiledModel):
     """The layers that lead from input tensors to output tensors.
 
     A layer that was called several times stands in several places with the same weights. A model is a layer
@@ -55,224 +58,262 @@ class Model(TrainableModel):
     ([(None, 2), (None, 3)], 23)
     """
 
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True) -> None:
-        self._graph = Graph.chain([])
-        super().__init__(name=name)
-        where = self.label
-        starts = _tensors(where, "inputs", _in_order(where, inputs))
-        ends = _tensors(where, "outputs", outputs)
-        if len(set(starts)) < len(starts):
-            raise ValueError(
-                f"{where}: inputs must be different tensors, received {[tensor.name for tensor in starts]}"
-            )
-        if len({tensor.dtype for tensor in starts}) > 1:
-            raise ValueError(
-                f"{where}: inputs must have one dtype, received {[tensor.dtype.name for tensor in starts]}"
-            )
-        self._graph, self._input_layers = Graph.between(where, starts, ends)
-        self._input_tensors = [layer.output for layer in self._input_layers]
-        # The tensors that were given, unless an input came from the middle of another model.
-        self._output_tensors = (
-            ends if self._input_tensors == starts else self._graph.connect(self._input_tensors)
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Verbose = "auto",
+        callbacks: list[cb.Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | list[int] = 1,
+    ) -> cb.History:
+        """Train on arrays, or on batches as they come.
+
+        Parameters
+        ----------
+        x, y : array, or for several inputs or outputs a list or a dict of arrays by name
+            Inputs and labels, `(N, ...)`, cast to the model's dtype batch by batch. Or x alone: a generator
+            or any other iterable of batches `(x, y)` or `(x, y, sample_weight)`, or an object whose `[i]` is
+            one and that has a length or `num_batches`.
+        batch_size : int, optional
+            Samples in a step of arrays. Default: 32, or with `steps_per_epoch` what makes so many steps of
+            all samples.
+        epochs : int
+            The number at which to end, counted from 0; `epochs - initial_epoch` of them are run.
+        verbose : {"auto", 0, 1, 2}
+            Unless 0, each epoch ends in a line; "auto" and 1 show a bar too while it lasts, on a terminal.
+        callbacks : list of Callback, optional
+        validation_split : float
+            Share of the samples of arrays, in [0, 1), taken off the end before any shuffling, to test on.
+        validation_data : (x, y), (x, y, sample_weight) or iterable of batches, optional
+            What to test on; `validation_split` is then ignored.
+        shuffle : bool
+            Whether each pass takes the samples of arrays (the batches of an object of batches by index) in an
+            order of its own, keyed by the model's seed and step.
+        class_weight : dict of float by label, optional
+            For a model of one output: multiplies the weights of the samples of a class. For labels without
+            one, and in validation, it is 1.
+        sample_weight : array, or for several outputs a list or a dict of arrays, optional
+            `(N,)`, or of the shape of the labels as ints. One array is that of every output.
+        initial_epoch : int
+            The number of the first epoch, for a run that goes on.
+        steps_per_epoch : int, optional
+            Batches in an epoch. Default: all of them, so data that never ends needs it. With it the batches
+            are one stream that goes on from epoch to epoch: data that ends begins again, but an iterator that
+            ends ends training with a warning. A run that goes on begins `initial_epoch * steps_per_epoch`
+            batches into the stream of arrays, so it sees those that it would have seen.
+        validation_steps, validation_batch_size : int, optional
+            The same for validation, which begins at the start of the data each time.
+        validation_freq : int or list of int
+            Test after every so many epochs, or after those in a list, counted from 1.
+
+        Returns
+        -------
+        History
+            With `history`, the means of loss and metrics for each epoch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument, or a batch, is not as described, or doesn't go with the model. Batches are checked
+            one by one, all else before the first step.
+        """
+        where = "fit"
+        signature = self._signature(where)
+        epochs = at_least(1, where, "epochs", epochs)
+        initial_epoch = at_least(0, where, "initial_epoch", initial_epoch)
+        shuffle = flag(where, "shuffle", shuffle)
+        steps = optional_count(where, "steps_per_epoch", steps_per_epoch)
+        batch_size = optional_count(where, "batch_size", batch_size)
+        validation_batch_size = optional_count(where, "validation_batch_size", validation_batch_size)
+        validation_split = real(where, "validation_split", validation_split, 0.0, 1.0, open_high=True)
+        is_due = validation_due(where, validation_freq)
+        watchers = [*cb.checked(where, callbacks), *cb.progress(where, verbose)]
+        source, held_out = source_of(
+            where,
+            signature,
+            (x, y, sample_weight),
+            batch_size,
+            steps,
+            validation_split if validation_data is None else 0.0,
         )
-        self.dtype = starts[0].dtype
-        self.several_inputs = len(starts) > 1
-        self.several_outputs = len(ends) > 1
-        shapes = [tensor.shape for tensor in self._input_tensors]
-        self.input_shape: Any = shapes if self.several_inputs else shapes[0]
-        shapes = [tensor.shape for tensor in self._output_tensors]
-        self.output_shape: Any = shapes if self.several_outputs else shapes[0]
-        self.built = True
-        if not flag(where, "trainable", trainable):
-            self.trainable = False
-
-    # Structure.
-
-    @property
-    def graph(self) -> Graph:
-        """The calls of the layers."""
-        return self._graph
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers, each once, those farther from the outputs first."""
-        return list(self.graph.layers)
-
-    @property
-    def inputs(self) -> list[Tensor]:
-        """Tensors of the inputs; none while the input shape isn't known."""
-        return list(self._input_tensors)
-
-    @property
-    def outputs(self) -> list[Tensor]:
-        """Tensors of the outputs; none while the input shape isn't known."""
-        return list(self._output_tensors)
-
-    @property
-    def input(self) -> Any:
-        """Tensor of the input, or a list if there are several."""
-        inputs = self._known("input", self.inputs)
-        return inputs if self.several_inputs else inputs[0]
-
-    @property
-    def output(self) -> Any:
-        """Tensor of the output, or a list if there are several."""
-        outputs = self._known("output", self.outputs)
-        return outputs if self.several_outputs else outputs[0]
-
-    def _known(self, wanted: str, tensors: list[Tensor]) -> list[Tensor]:
-        if not tensors:
-            raise AttributeError(  # so that hasattr is false
-                f"{self.label}: {wanted} needs a built model, received one without input shape"
-            )
-        return tensors
-
-    @property
-    def input_names(self) -> list[str]:
-        """Names of the inputs."""
-        return [tensor.name for tensor in self.inputs]
-
-    @property
-    def output_names(self) -> list[str]:
-        """Names of the layers that give the outputs, numbered where one gives several."""
-        names = [tensor.name for tensor in self.outputs]
-        counts, taken, numbers = Counter(names), set(names), Counter[str]()
-        unique = []
-        for name in names:
-            fresh = name
-            if counts[name] > 1:
-                while numbers[name] == 0 or fresh in taken:
-                    numbers[name] += 1
-                    fresh = f"{name}_{numbers[name]}"
-                taken.add(fresh)
-            unique.append(fresh)
-        return unique
-
-    @property
-    def layer_calls(self) -> int:
-        return self.graph.layer_calls
-
-    @property
-    def output_activations(self) -> list[str | None]:
-        """For each output "softmax" or "sigmoid" if it ends in it and that can be left out, or None."""
-        return self.graph.output_activations()
-
-    @property
-    def ends_in(self) -> str | None:
-        activations = self.output_activations
-        return activations[0] if len(activations) == 1 else None
-
-    @property
-    def trainable(self) -> bool:
-        """Whether its weights have gradients; setting it sets it for every layer too."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = flag(self.label, "trainable", value)
-        for layer in self.layers:
-            layer.trainable = value
-
-    def summary(self) -> None:
-        """Print each layer's output shape, parameters and multiply-adds for one image."""
-        print("\n".join(summary_lines(self)))
-
-    # Arrays.
-
-    def run_forward(
-        self, inputs: list[Array], context: Context, logits: Sequence[bool]
-    ) -> tuple[list[Array], Any]:
-        return self.graph.forward(inputs, context, logits)
-
-    def run_backward(
-        self, grads: list[Array | None], saved: Any, *, needs_input: bool | Sequence[bool]
-    ) -> tuple[list[Array | None], list[Array]]:
-        graph = self.graph
-        needs = [needs_input] * len(graph.inputs) if isinstance(needs_input, bool) else needs_input
-        grad_inputs, by_variable = graph.backward(grads, saved, needs)
-        weights = [
-            by_variable[variable] if variable in by_variable else np.zeros_like(variable.value)
-            for variable in self.trainable_variables
-        ]
-        return grad_inputs, weights
-
-    def forward(self, inputs: Any, context: Context) -> tuple[Any, Any]:
-        logits = [context.logits] * len(self.graph.outputs)
-        outputs, saved = self.run_forward(inputs if self.several_inputs else [inputs], context, logits)
-        return (outputs if self.several_outputs else outputs[0]), saved
-
-    def backward(self, grad: Any, saved: Any, *, needs_input: bool) -> tuple[Any, list[Array]]:
-        """Return gradients as every layer does; `saved` is emptied on the way, to free memory as soon as it
-        is spent."""
-        grads = grad if self.several_outputs else [grad]
-        grad_inputs, grad_weights = self.run_backward(grads, saved, needs_input=needs_input)
-        if not needs_input:
-            return None, grad_weights
-        return (grad_inputs if self.several_inputs else grad_inputs[0]), grad_weights
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        shapes = self._shapes(input_shape)
-        outputs = [shapes[slot] for slot in self.graph.outputs]
-        return outputs if self.several_outputs else outputs[0]
-
-    def multiply_adds(self, input_shape: Any) -> int | None:
-        graph, shapes = self.graph, self._shapes(input_shape)
-        total = 0
-        for step in graph.steps:
-            count = step.layer.multiply_adds(graph.step_shape(step, shapes))
-            if count is None:
-                return None
-            total += count
-        return total
-
-    def _shapes(self, input_shape: Any) -> list[Shape]:
-        return self.graph.shapes(input_shape if self.several_inputs else [input_shape])
-
-    def _checked_shape(self, input_shape: Any, low: int = 1) -> Any:
-        shape = super()._checked_shape(input_shape, low)
-        if self.several_inputs and len(shape) != len(self.graph.inputs):
-            raise ValueError(
-                f"{self.label}: inputs must be {len(self.graph.inputs)}, received {len(shape)} shapes"
-            )
-        return shape
-
-    def _listed(self, inputs: Any) -> list[Any]:
-        if isinstance(inputs, dict):
-            names = self.input_names
-            if set(inputs) != set(names):
-                raise ValueError(
-                    f"{self.label}: inputs must have the keys {', '.join(names)}, "
-                    f"received {shown(list(inputs))}"
-                )
-            inputs = [inputs[name] for name in names]
-        if not self.several_inputs and isinstance(inputs, (list, tuple)) and len(inputs) == 1:
-            inputs = inputs[0]
-        listed = super()._listed(inputs)
-        if self.several_inputs and len(listed) != len(self.graph.inputs):
-            raise ValueError(f"{self.label}: inputs must be {len(self.graph.inputs)}, received {len(listed)}")
-        return listed
-
-    # Weights and files.
-
-    @property
-    def variables(self) -> list[Variable]:
-        """All weights, layer by layer, each once."""
-        return list(dict.fromkeys(variable for layer in self.layers for variable in layer.variables))
-
-    @property
-    def trainable_variables(self) -> list[Variable]:
-        if not self.trainable:
-            return []
-        return list(
-            dict.fromkeys(variable for layer in self.layers for variable in layer.trainable_variables)
+        class_weights = self._class_weights(where, class_weight)
+        validation = validation_feed(
+            self,
+            held_out if validation_data is None else validation_data,
+            validation_batch_size or batch_size,
+            optional_count(where, "validation_steps", validation_steps),
+            times=epochs - initial_epoch,
         )
+        key = self.order_key if shuffle else None
+        feed = Feed(where, source, steps, wraps=True, position=initial_epoch * (steps or 0), key=key)
+        if initial_epoch < epochs:  # the first batches are checked before the first step
+            feed.ready()
+            if validation is not None:
+                validation.ready()
 
-    def named_variables(self) -> list[tuple[str, Variable]]:
-        paths: dict[Variable, str] = {}
-        for layer in self.layers:
-            for name, variable in layer.named_variables():
-                paths.setdefault(variable, f"{layer.name}/{name}")
-        return [(path, variable) for variable, path in paths.items()]
+        states = self._states if self._tell is None and 0 < self.epoch == initial_epoch else []
+        self.restore_training(initial_epoch, [])
+        self.stop_training = False
+        history = cb.History()
+        params = _params(feed, epochs, verbose)
+        logs: cb.Logs | None = None
+        with cb.CallbackList([*watchers, history], self, params) as tell:
+            self._tell = tell
+            tell("on_train_begin")
+            tell.restore(states)
+            for epoch in range(initial_epoch, epochs):
+                if self.stop_training or not feed.ready():  # also where a run that goes on had been stopped
+                    break
+                tell("on_epoch_begin", epoch)
+                logs = train_epoch(self, signature.objective, feed, tell, class_weights)
+                if validation is not None and is_due(epoch + 1):
+                    tested = test_epoch(where, self, signature.objective, validation, tell, cb.no_progress)
+                    logs |= {f"val_{name}": value for name, value in tested.items()}
+                    validation.rewind()
+                self.epoch = epoch + 1
+                tell("on_epoch_end", epoch, logs=logs)
+                if self.stop_training:
+                    break
+            tell("on_train_end", logs=logs)
+        return history
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Verbose = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: list[cb.Callback] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Return the means of the loss and the metrics over arrays, or over batches as they come.
+
+        Parameters
+        ----------
+        x, y, batch_size, sample_weight
+            As in `fit`.
+        verbose : {"auto", 0, 1, 2}
+            Unless 0, the result is printed too.
+        steps : int, optional
+            Take only so many batches.
+        callbacks : list of Callback, optional
+        return_dict : bool
+
+        Returns
+        -------
+        float, list of float, or dict
+            The loss; if there is more, a list of the loss, those of several outputs, and the metrics (of
+            several outputs in the order of their names); with `return_dict` a dict by name.
+        """
+        where = "evaluate"
+        signature = self._signature(where)
+        return_dict = flag(where, "return_dict", return_dict)
+        steps = optional_count(where, "steps", steps)
+        batch_size = optional_count(where, "batch_size", batch_size)
+        watchers = cb.checked(where, callbacks)
+        source, _ = source_of(where, signature, (x, y, sample_weight), batch_size, steps)
+        feed = Feed(where, source, steps)
+        with (
+            cb.sample_bar(where, verbose, feed.samples) as advance,
+            cb.CallbackList(watchers, self, _params(feed, 1, verbose)) as tell,
+        ):
+            feed.ready()
+            logs = test_epoch(where, self, signature.objective, feed, tell, advance)
+        if verbose:
+            print(f"Test: {cb.logs_text(logs)}")
+        return _as_returned(logs, return_dict)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Verbose = "auto",
+        steps: int | None = None,
+        callbacks: list[cb.Callback] | None = None,
+    ) -> Any:
+        """Return the outputs for inputs `(N, ...)`; N may be 0.
+
+        Each output has the same bits whatever the batch size.
+
+        Parameters
+        ----------
+        x, batch_size
+            As in `fit`. Batches may also be inputs alone; of `(x, y)` x is taken.
+        verbose : {"auto", 0, 1, 2}
+            Unless 0, a terminal shows a bar.
+        steps : int, optional
+            Take only so many batches.
+        callbacks : list of Callback, optional
+
+        Returns
+        -------
+        array, or list of array for several outputs
+        """
+        where = "predict"
+        signature = Signature(self, where)
+        steps = optional_count(where, "steps", steps)
+        batch_size = optional_count(where, "batch_size", batch_size)
+        watchers = cb.checked(where, callbacks)
+        source = source_of_inputs(signature, x, batch_size, steps)
+        feed = Feed(where, source, steps)
+        predictions = Predictions(where, feed.samples)
+        with (
+            cb.sample_bar(where, verbose, feed.samples) as advance,
+            cb.CallbackList(watchers, self, _params(feed, 1, verbose)) as tell,
+        ):
+            feed.ready()
+            tell("on_predict_begin")
+            for number, batch in enumerate(feed.epoch()):
+                tell("on_predict_batch_begin", number)
+                outputs = self._predict_step(batch.x)
+                predictions.add(outputs)
+                advance(len(batch))
+                tell("on_predict_batch_end", number, logs={"outputs": self._as_given(outputs)})
+            tell("on_predict_end")
+        return self._as_given(predictions.joined())
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Make one training step; return the batch's loss and metrics before it, as `evaluate` does."""
+        where = "train_on_batch"
+        signature, batch, return_dict = self._batch(where, (x, y, sample_weight), return_dict)
+        scores = Scores(signature.objective)
+        class_weights = self._class_weights(where, class_weight)
+        train_step(where, self, signature.objective, batch, scores, class_weights)
+        return _as_returned(scores.logs(), return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Return the loss and metrics of one batch, as `evaluate` does."""
+        where = "test_on_batch"
+        signature, batch, return_dict = self._batch(where, (x, y, sample_weight), return_dict)
+        scores = Scores(signature.objective)
+        test_step(where, self, signature.objective, batch, scores, penalty(self))
+        return _as_returned(scores.logs(), return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for one batch of inputs, as `predict` does."""
+        return self._as_given(self._predict_step(Signature(self, "predict_on_batch").inputs(x)))
 
     def save(self, filepath: str | os.PathLike[str]) -> None:
         """Save weights, architecture, optimizer, random and callbacks' state in one safetensors file.
@@ -302,63 +343,56 @@ class Model(TrainableModel):
         """
         weights_files.load_weights(self, filepath)
 
-    # Descriptions.
+    def summary(self) -> None:
+        """Print each layer's output shape, parameters and multiply-adds for one image."""
+        print("\n".join(summary_lines(self)))
 
-    def __repr__(self) -> str:
-        names = ", ".join(layer.name for layer in self.layers)
-        return f"<{type(self).__name__} name={self.name} layers=[{names}]>"
+    def _batch(
+        self, where: str, given: tuple[Any, Any, Any], return_dict: Any
+    ) -> tuple[Signature, Examples, bool]:
+        """Take x, y and sample_weight of one batch, and how its scores are to be returned."""
+        signature = self._signature(where)
+        return_dict = flag(where, "return_dict", return_dict)
+        return signature, signature.examples(*given), return_dict
 
-    def get_config(self) -> dict[str, Any]:
-        """Return a description that `from_config` makes a model like this one of; `json` can write it."""
-        return graph_config.described(self)
+    def _predict_step(self, x: Sequence[Any]) -> list[Any]:
+        with np.errstate(all="ignore"):
+            outputs, _ = run(self, x, [False] * len(self.output_names), for_backward=False)
+        return outputs
 
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: dict[str, type[Layer]] | None = None
-    ) -> Model:
-        """Make a model, with new weights, from what `get_config` returned.
+    def _as_given(self, outputs: list[Any]) -> Any:
+        return outputs if self.several_outputs else outputs[0]
 
-        Parameters
-        ----------
-        config : dict
-        custom_objects : dict, optional
-            Classes of layers that aren't Konv's, by name.
-        """
-        arguments = graph_config.arguments(cls.__name__, config, custom_objects)
-        model = cls(arguments.inputs, arguments.outputs, name=arguments.name)
-        model._trainable = arguments.trainable  # without freezing layers, which know it themselves
-        return model
+    def _signature(self, where: str) -> Signature:
+        if not self.compiled:
+            raise ValueError(f"{where}: {self.label} must be compiled first, call compile(optimizer, loss)")
+        return Signature(self, where)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the tensors: they lead through the whole graph, which a pickle would follow."""
-        return super().__getstate__() | {"_input_tensors": [], "_output_tensors": []}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if self.built:
-            self._input_tensors = [layer.output for layer in self._input_layers]
-            self._output_tensors = self.graph.connect(self._input_tensors)
-
-
-def _in_order(where: str, inputs: Any) -> Any:
-    """Return a dict's tensors in the order of their names, as Keras does."""
-    if not isinstance(inputs, dict):
-        return inputs
-    for name, tensor in inputs.items():
-        if isinstance(tensor, Tensor) and tensor.name != name:
+    def _class_weights(self, where: str, class_weight: Any) -> ClassWeights | None:
+        if class_weight is None:
+            return None
+        if len(self.output_names) > 1:
             raise ValueError(
-                f"{where}: each key of inputs must be the name of its tensor, '{tensor.name}', "
-                f"received {shown(name)}"
+                f"{where}: class_weight must be None for a model of several outputs "
+                f"({', '.join(self.output_names)}), use sample_weight; received {shown(class_weight)}"
             )
-    return [inputs[name] for name in sorted(inputs, key=str)]
+        return ClassWeights(where, class_weight)
 
 
-def _tensors(where: str, name: str, value: Any) -> list[Tensor]:
-    tensors = list(value) if isinstance(value, (list, tuple)) else [value]
-    if not tensors or not all(isinstance(tensor, Tensor) for tensor in tensors):
-        wrong = next((each for each in tensors if not isinstance(each, Tensor)), value)
-        raise TypeError(
-            f"{where}: {name} must be a tensor, as konv.Input and calls of layers on it return, "
-            f"or a list of them, received {shown(wrong)}"
-        )
-    return tensors
+def _as_returned(logs: cb.Logs, return_dict: bool) -> Any:
+    if return_dict:
+        return logs
+    values = list(logs.values())
+    return values if len(values) > 1 else values[0]
+
+
+def _params(feed: Feed, epochs: int, verbose: Verbose) -> dict[str, Any]:
+    """Return what callbacks know of a run, see `konv.callbacks.Callback`."""
+    return {
+        "epochs": epochs,
+        "steps": feed.steps,
+        "samples": feed.samples,
+        "samples_seen": 0,
+        "batch_size": feed.batch_size,
+        "verbose": verbose,
+    }

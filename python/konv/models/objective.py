@@ -14,37 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from konv import activations, losses, metrics
-from konv._arguments import class_and_config, real, shown
+from konv._arguments import shown
 from konv.backend import Array
-from konv.models.per_output import each, is_single, listed
-
-
-class Plan:
-    """The arguments of `compile` other than the optimizer, taken but not yet shared out among outputs.
-
-    Parameters
-    ----------
-    loss, loss_weights, metrics, weighted_metrics
-        As `TrainableModel.compile` takes them.
-    """
-
-    def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
-        if is_single(loss):
-            self.loss: Any = losses.get(loss, "compile", "loss")
-        else:
-            self.loss = each(loss, lambda one: None if one is None else losses.get(one, "compile", "loss"))
-        self.loss_weights = each(loss_weights, _loss_weight)
-        self.metrics = _templates("metrics", metrics)
-        self.weighted_metrics = _templates("weighted_metrics", weighted_metrics)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that make another one like this; `json` can write them."""
-        return {
-            "loss": each(self.loss, _described),
-            "loss_weights": self.loss_weights,
-            "metrics": each(self.metrics, _described),
-            "weighted_metrics": each(self.weighted_metrics, _described),
-        }
+from konv.losses.base import broadcast_weights, mean
+from konv.models.compile_arguments import CompileArguments
+from konv.models.per_output import is_single, listed
 
 
 class Watched(NamedTuple):
@@ -63,7 +37,7 @@ class Objective:
     ----------
     where : str
         The function to name in an error.
-    plan : Plan
+    arguments : CompileArguments
     names : list of str
         Of the outputs.
     endings : list of str or None
@@ -87,11 +61,13 @@ class Objective:
         Activations that are left out though the loss was told to expect logits.
     """
 
-    def __init__(self, where: str, plan: Plan, names: Sequence[str], endings: Sequence[str | None]) -> None:
+    def __init__(
+        self, where: str, arguments: CompileArguments, names: Sequence[str], endings: Sequence[str | None]
+    ) -> None:
         self._names = names
         self._endings = endings
-        given = self._losses_of(where, plan.loss)
-        self.loss_weights = self._loss_weights_of(where, plan.loss_weights)
+        given = self._losses_of(where, arguments.loss)
+        self.loss_weights = self._loss_weights_of(where, arguments.loss_weights)
         self.logits = [
             loss is not None and ending is not None and loss.fuses_with == ending
             for loss, ending in zip(given, endings, strict=True)
@@ -110,7 +86,7 @@ class Objective:
             f"{name}_loss" if several and loss is not None else None
             for name, loss in zip(names, given, strict=True)
         ]
-        self.watched = self._watched(where, plan)
+        self.watched = self._watched(where, arguments)
 
     def _losses_of(self, where: str, loss: Any) -> list[losses.Loss | None]:
         by_output = [loss] * len(self._names) if is_single(loss) else listed(where, "loss", loss, self._names)
@@ -132,13 +108,13 @@ class Objective:
             )
         return [1.0 if one is None else one for one in by_output]
 
-    def _watched(self, where: str, plan: Plan) -> list[Watched]:
+    def _watched(self, where: str, arguments: CompileArguments) -> list[Watched]:
         watched = [
             Watched(self._prefix(output) + metrics.template_name(template), output, template, False)
-            for output, template in self._templates_of(where, "metrics", plan.metrics)
+            for output, template in self._templates_of(where, "metrics", arguments.metrics)
         ]
         unweighted = {metric.name for metric in watched}
-        for output, template in self._templates_of(where, "weighted_metrics", plan.weighted_metrics):
+        for output, template in self._templates_of(where, "weighted_metrics", arguments.weighted_metrics):
             name = metrics.template_name(template)
             if self._prefix(output) + name in unweighted:
                 name = f"weighted_{name}"
@@ -194,10 +170,10 @@ class Objective:
         values, gradient = loss.per_sample(y, y_pred)
         scale = self.loss_weights[output] / max(values.size, 1)
         if weights is None:
-            return LossOfOutput(losses.mean(values), lambda: gradient(scale))
-        scales = losses.broadcast_weights(where, weights, values.shape)
+            return LossOfOutput(mean(values), lambda: gradient(scale))
+        scales = broadcast_weights(where, weights, values.shape)
         weighted = np.multiply(scales, values, dtype=np.float64)
-        return LossOfOutput(losses.mean(weighted), lambda: gradient(scale * scales))
+        return LossOfOutput(mean(weighted), lambda: gradient(scale * scales))
 
 
 @dataclass(frozen=True)
@@ -216,18 +192,6 @@ class LossOfOutput:
     gradient: Callable[[], Array] | None
 
 
-def _loss_weight(weight: Any) -> float | None:
-    return None if weight is None else real("compile", "each of loss_weights", weight)
-
-
-def _templates(argument: str, given: Any) -> Any:
-    if given is not None and not isinstance(given, (list, tuple, dict)):
-        raise TypeError(f"compile: {argument} must be a list or a dict, received {shown(given)}")
-    return each(
-        [] if given is None else given, lambda one: None if one is None else metrics.template(one, "compile")
-    )
-
-
 def _flat(where: str, argument: str, given: Any) -> list[metrics.Metric | str]:
     if isinstance(given, list):
         return [template for one in given for template in _flat(where, argument, one)]
@@ -236,7 +200,3 @@ def _flat(where: str, argument: str, given: Any) -> list[metrics.Metric | str]:
             f"{where}: {argument} must have no dict inside of a list or a dict, received {shown(given)}"
         )
     return [] if given is None else [given]
-
-
-def _described(value: Any) -> Any:
-    return value if value is None or isinstance(value, str) else class_and_config(value)

@@ -18,9 +18,11 @@ import numpy as np
 
 from konv import optimizers
 from konv._arguments import class_and_config, path_of, shown
+from konv.backend import NDArray
 from konv.callbacks.state import State
 from konv.layers.base import Layer
 from konv.layers.variable import Variable
+from konv.models.compiled import CompiledModel
 from konv.models.registry import layer_from_config
 from konv.models.whole_file import check_regular, write_whole
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 2
 
-NDArray = np.ndarray[Any, Any]
 Path = str | os.PathLike[str]
 
 _SEED = ("random/seed", np.dtype(np.uint64))
@@ -45,7 +46,7 @@ _FOREIGN_ENDINGS = (".keras", ".h5", ".hdf5", ".npz", ".pt", ".pth", ".onnx")
 _DTYPE_NAMES = {"float32": "F32", "float64": "F64", "int64": "I64", "uint64": "U64"}
 
 
-def save_model(model: Model, filepath: Path) -> None:
+def save_model(model: CompiledModel, filepath: Path) -> None:
     """Save a model, see `Model.save`."""
     path = path_of("save", filepath)
     if path.lower().endswith(_FOREIGN_ENDINGS):

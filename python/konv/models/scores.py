@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from konv import metrics
 from konv.backend import Array
+from konv.metrics.base import Mean
 from konv.models.examples import Examples
 from konv.models.objective import Objective
 
@@ -20,8 +21,8 @@ class Scores:
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
-        self._loss = metrics.Mean()
-        self._losses = [metrics.Mean() for _ in objective.losses]
+        self._loss = Mean()
+        self._losses = [Mean() for _ in objective.losses]
         self._metrics: list[metrics.Metric] = []
 
     def add(

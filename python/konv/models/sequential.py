@@ -11,16 +11,16 @@ from konv.layers.input import InputLayer
 from konv.layers.tensor import Tensor
 from konv.models.graph import Graph
 from konv.models.graph_config import check_keys, described_layers
+from konv.models.graph_model import LATER, GraphModel
 from konv.models.model import Model
 from konv.models.registry import layer_from_config
-from konv.models.training import TrainableModel
 
 
 class Sequential(Model):
     """Layers one after another: a model whose graph is a chain.
 
     It is built layer by layer as soon as the input's shape is known: from an `Input` in first place, or
-    `input_shape=` of the first layer; otherwise at the first call.
+    `input_shape=` of the first layer, or a first layer that is a built model; otherwise at the first call.
 
     Parameters
     ----------
@@ -41,12 +41,7 @@ class Sequential(Model):
         self, layers: Sequence[Layer | Tensor] | None = None, trainable: bool = True, name: str | None = None
     ) -> None:
         self._layers: list[Layer] = []
-        self._chain: Graph | None = None
-        self._input_layers: list[InputLayer] = []
-        self._input_tensors: list[Tensor] = []
-        self._output_tensors: list[Tensor] = []
-        TrainableModel.__init__(self, trainable=trainable, name=name)
-        self.output_shape = ()
+        super().__init__(LATER, LATER, name, trainable)
         if layers is None:
             layers = []
         if not isinstance(layers, (list, tuple)):
@@ -76,7 +71,8 @@ class Sequential(Model):
             )
         if any(layer.name == other.name for other in self._layers):
             raise ValueError(
-                f"{self.label}: layers must have different names, received a second '{layer.name}'"
+                f"{self.label}: layers must have different names, received a second '{layer.name}'; "
+                "give it another with name="
             )
         is_first = not self._layers and not self._input_layers
         if not is_first and layer.dtype != self.dtype:
@@ -84,8 +80,9 @@ class Sequential(Model):
                 f"{self.label}: {layer.label} must have dtype {self.dtype}, received {layer.dtype}"
             )
         starts = self._input_layers
-        if is_first and layer.declared_shape is not None:
-            starts = [InputLayer(layer.declared_shape, dtype=layer.dtype)]
+        declared = layer.input_shape[1:] if isinstance(layer, Model) and layer.built else layer.declared_shape
+        if is_first and declared is not None:
+            starts = [InputLayer(declared, dtype=layer.dtype)]
         ends = []
         if starts:
             before = self._output_tensors[0] if self._layers else starts[0].output
@@ -102,8 +99,7 @@ class Sequential(Model):
         ends = []
         if self.built:
             node = self._output_tensors[0].node
-            if layer._first_node is node:
-                layer._first_node = None
+            layer.disconnect(node)
             ends = list(node.inputs)
         self._reach(self._input_layers, ends)
         return layer
@@ -116,14 +112,8 @@ class Sequential(Model):
         self._reach([layer], [layer.output])
 
     def _reach(self, starts: list[InputLayer], ends: list[Tensor]) -> None:
-        """Note where the chain begins and ends; both lists are empty or have one item."""
-        self._chain = None
-        self._input_layers = starts
-        self.built = bool(starts and self._layers)
-        self._input_tensors = [layer.output for layer in starts] if self.built else []
-        self._output_tensors = ends if self.built else []
-        self.input_shape = starts[0].batch_shape if starts else ()
-        self.output_shape = ends[0].shape if starts else ()
+        self._chain: Graph | None = None
+        super()._reach(starts, ends)
 
     @property
     def graph(self) -> Graph:
@@ -172,7 +162,7 @@ def _holds(layer: Layer, model: Sequential) -> bool:
         each = ahead.pop()
         if each is model:
             return True
-        if isinstance(each, TrainableModel) and each not in seen:
+        if isinstance(each, GraphModel) and each not in seen:
             seen.add(each)
             ahead += each.layers
     return False

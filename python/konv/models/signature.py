@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from konv import losses
 from konv._arguments import Shape, shown
 from konv.backend import Array
+from konv.losses.base import broadcast_weights
+from konv.models.compiled import CompiledModel
 from konv.models.examples import Examples
-from konv.models.layered import Sizes
+from konv.models.graph_model import Sizes
 from konv.models.objective import Objective
 from konv.models.per_output import listed
 from konv.ops.arguments import numbers
-
-if TYPE_CHECKING:
-    from konv.models.training import TrainableModel
 
 _BATCH = "a tuple (x, y) or (x, y, sample_weight)"
 
@@ -27,13 +25,13 @@ class Signature:
 
     Parameters
     ----------
-    model : TrainableModel
+    model : CompiledModel
         It is built for the first inputs if it isn't yet.
     where : str
         The function to name in an error.
     """
 
-    def __init__(self, model: TrainableModel, where: str) -> None:
+    def __init__(self, model: CompiledModel, where: str) -> None:
         self._model = model
         self.where = where
         self._objective: Objective | None = None
@@ -134,7 +132,7 @@ class Signature:
             if weights is not None:
                 of_output = where if len(names) == 1 else f"{where}: output '{names[output]}'"
                 stand_in = np.broadcast_to(np.float32(1), weights.shape)  # of no memory
-                losses.broadcast_weights(of_output, stand_in, shape[:-1] if len(shape) > 1 else shape)
+                broadcast_weights(of_output, stand_in, shape[:-1] if len(shape) > 1 else shape)
 
     def _output_shapes(self, shapes: list[Sizes]) -> list[Sizes]:
         if self._known_shapes[0] != shapes:

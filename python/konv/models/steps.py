@@ -1,26 +1,23 @@
-"""Epochs and steps of training and testing, and the result of predicting."""
+"""Steps of training and testing, one by one or over an epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from konv import callbacks as cb
-from konv._arguments import require_memory
 from konv.backend import Array, route
+from konv.models.compiled import CompiledModel
 from konv.models.examples import ClassWeights, Examples
 from konv.models.feed import Feed
 from konv.models.objective import Objective
 from konv.models.scores import Scores
 
-if TYPE_CHECKING:
-    from konv.models.training import TrainableModel
-
 
 def train_epoch(
-    model: TrainableModel,
+    model: CompiledModel,
     objective: Objective,
     feed: Feed,
     tell: cb.CallbackList,
@@ -41,7 +38,7 @@ def train_epoch(
 
 def test_epoch(
     where: str,
-    model: TrainableModel,
+    model: CompiledModel,
     objective: Objective,
     feed: Feed,
     tell: cb.CallbackList,
@@ -64,7 +61,7 @@ def test_epoch(
 
 def train_step(
     where: str,
-    model: TrainableModel,
+    model: CompiledModel,
     objective: Objective,
     batch: Examples,
     scores: Scores,
@@ -88,7 +85,7 @@ def train_step(
 
 
 def test_step(
-    where: str, model: TrainableModel, objective: Objective, batch: Examples, scores: Scores, added: float
+    where: str, model: CompiledModel, objective: Objective, batch: Examples, scores: Scores, added: float
 ) -> None:
     """Test a model on one batch; `added` is its `penalty`."""
     with np.errstate(all="ignore"):
@@ -98,7 +95,7 @@ def test_step(
 
 
 def run(
-    model: TrainableModel, x: Sequence[Array], logits: Sequence[bool], **fields: Any
+    model: CompiledModel, x: Sequence[Array], logits: Sequence[bool], **fields: Any
 ) -> tuple[list[Array], Any]:
     """Cast a batch and run it forward, on the backend that it lies on.
 
@@ -109,10 +106,10 @@ def run(
         array.astype(tensor.dtype, order="C", copy=False)
         for array, tensor in zip(x, model.inputs, strict=True)
     ]
-    return model.run_forward(inputs, model._context(backend=backend, **fields), logits)
+    return model.run_forward(inputs, model.new_context(backend=backend, **fields), logits)
 
 
-def penalty(model: TrainableModel) -> float:
+def penalty(model: CompiledModel) -> float:
     """Return what regularizers add to the loss."""
     return sum(
         variable.regularizer(variable.value)
@@ -132,49 +129,3 @@ def _losses(
         values.append(loss.value)
         grads.append(loss.gradient() if needs_gradients and loss.gradient is not None else None)
     return values, grads
-
-
-class Predictions:
-    """Outputs of batches, joined: written into one array where the number of samples is known.
-
-    Parameters
-    ----------
-    where : str
-        The function to name in an error.
-    samples : int or None
-        Of all batches.
-    """
-
-    def __init__(self, where: str, samples: int | None) -> None:
-        self._where = where
-        self._samples = samples
-        self._whole: list[Array] = []
-        self._parts: list[list[Array]] = []
-        self._filled = 0
-
-    def add(self, outputs: list[Array]) -> None:
-        """Take in the outputs for a batch."""
-        count = len(outputs[0])
-        if self._samples is None or count == self._samples:
-            self._parts.append(outputs)
-            return
-        if not self._whole:
-            self._whole = [self._empty(array) for array in outputs]
-        for whole, array in zip(self._whole, outputs, strict=True):
-            whole[self._filled : self._filled + count] = array
-        self._filled += count
-
-    def joined(self) -> list[Array]:
-        """Return an array for each output."""
-        if not self._parts:
-            return self._whole
-        if len(self._parts) == 1:
-            return self._parts[0]
-        backend, _ = route(self._parts[0][0], self._where)
-        return [backend.array_module.concatenate(arrays) for arrays in zip(*self._parts, strict=True)]
-
-    def _empty(self, like: Array) -> Array:
-        backend, _ = route(like, self._where)
-        shape = (self._samples, *like.shape[1:])
-        require_memory(f"{self._where}: the result", shape, like.dtype)
-        return backend.array_module.empty(shape, like.dtype)

@@ -6,18 +6,16 @@ layer that was called several times has a row for each call, its parameters in t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from konv.models.graph import Step
-
-if TYPE_CHECKING:
-    from konv.models.model import Model
+from konv.models.graph_model import GraphModel
 
 _HEADINGS = ("Layer", "Output shape", "Parameters", "Multiply-adds", "Inputs")
 _RIGHT = (2, 3)  # columns of numbers
 
 
-def summary_lines(model: Model) -> list[str]:
+def summary_lines(model: GraphModel) -> list[str]:
     """Return the lines of a model's summary: a table of its layers, then totals.
 
     Raises
@@ -64,7 +62,7 @@ def summary_lines(model: Model) -> list[str]:
     ]
 
 
-def _rows(model: Model) -> list[tuple[str, ...]]:
+def _rows(model: GraphModel) -> list[tuple[str, ...]]:
     graph = model.graph
     inputs = model.inputs
     shapes = graph.shapes([tensor.shape for tensor in inputs])

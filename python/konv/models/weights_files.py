@@ -21,14 +21,13 @@ import numpy as np
 from numpy.lib import format as npy
 
 from konv._arguments import path_of, shown
+from konv.backend import NDArray
+from konv.models.graph_model import GraphModel
 from konv.models.whole_file import check_regular, write_whole
 
 if TYPE_CHECKING:
     import zipfile  # loaded where it is used: it would make `import konv.models` half as slow again
 
-    from konv.models.model import Model
-
-NDArray = np.ndarray[Any, Any]
 
 _ENDINGS = (".safetensors", ".npz")
 _FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # of zip; so the same weights give the same file
@@ -39,7 +38,7 @@ Reader = tuple[tuple[int, ...], Callable[[], NDArray]]
 """Shape of an array, and a function that reads it."""
 
 
-def save_weights(model: Model, filepath: str | os.PathLike[str]) -> None:
+def save_weights(model: GraphModel, filepath: str | os.PathLike[str]) -> None:
     """Save a model's weights, see `Model.save_weights`."""
     where = "save_weights"
     path, ending = _taken(where, model, filepath)
@@ -53,7 +52,7 @@ def save_weights(model: Model, filepath: str | os.PathLike[str]) -> None:
     write_whole(where, path, content)
 
 
-def load_weights(model: Model, filepath: str | os.PathLike[str]) -> None:
+def load_weights(model: GraphModel, filepath: str | os.PathLike[str]) -> None:
     """Load a model's weights, see `Model.load_weights`."""
     where = "load_weights"
     path, ending = _taken(where, model, filepath)
@@ -84,7 +83,7 @@ def load_weights(model: Model, filepath: str | os.PathLike[str]) -> None:
         variable.assign(array)
 
 
-def _taken(where: str, model: Model, filepath: Any) -> tuple[str, str]:
+def _taken(where: str, model: GraphModel, filepath: Any) -> tuple[str, str]:
     """Take the path of a file of weights, with its ending, for a model that has weights."""
     path = path_of(where, filepath)
     ending = next((each for each in _ENDINGS if path.lower().endswith(each)), None)

@@ -27,6 +27,7 @@ class Adam(Optimizer):
     amsgrad : bool
         Divide by the root of the largest v so far (Reddi, Kale and Kumar, ICLR 2018).
     weight_decay, clipnorm, clipvalue, global_clipnorm : float, optional
+    name : str, optional
         See `Optimizer`.
 
     Examples
@@ -46,6 +47,8 @@ class Adam(Optimizer):
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         where = type(self).__name__
         self.beta_1 = real(where, "beta_1", beta_1, 0.0, 1.0, open_high=True)
@@ -59,6 +62,7 @@ class Adam(Optimizer):
             clipnorm=clipnorm,
             clipvalue=clipvalue,
             global_clipnorm=global_clipnorm,
+            name=name,
         )
 
     def update(self, value: Array, gradient: Array, rate: float, *slots: Array) -> None:
@@ -101,6 +105,7 @@ class AdamW(Adam):
     beta_1, beta_2, epsilon, amsgrad
         See `Adam`.
     clipnorm, clipvalue, global_clipnorm : float, optional
+    name : str, optional
         See `Optimizer`.
 
     Examples
@@ -120,6 +125,8 @@ class AdamW(Adam):
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         super().__init__(
             learning_rate,
@@ -131,4 +138,5 @@ class AdamW(Adam):
             clipnorm,
             clipvalue,
             global_clipnorm,
+            name=name,
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from konv._arguments import call_text, class_and_config, real, shown
+from konv._arguments import call_text, class_and_config, real, shown, snake_case, text
 from konv.backend import Array, route
 from konv.layers.variable import Variable
 from konv.optimizers import schedules
@@ -36,6 +36,8 @@ class Optimizer:
     global_clipnorm : float, optional
         All gradients are scaled by one factor, so that their L2 norm together is at most this. One that
         isn't finite makes them all NaN.
+    name : str, optional
+        Default: the class's name in snake case.
 
     Attributes
     ----------
@@ -60,7 +62,10 @@ class Optimizer:
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
+        name: str | None = None,
     ) -> None:
+        where = type(self).__name__
+        self.name = snake_case(where) if name is None else text(where, "name", name)
         self._learning_rate: float | LearningRateSchedule = 0.0
         self.learning_rate = learning_rate
         self.slot_names = slot_names
@@ -69,10 +74,10 @@ class Optimizer:
         self.clipvalue = self._optional("clipvalue", clipvalue)
         self.global_clipnorm = self._optional("global_clipnorm", global_clipnorm)
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
-        given = [f"{name}={clip!r}" for name, clip in clips.items() if clip is not None]
+        given = [f"{each}={clip!r}" for each, clip in clips.items() if clip is not None]
         if len(given) > 1:
             raise ValueError(
-                f"{type(self).__name__}: only one of clipnorm, clipvalue and global_clipnorm may be given, "
+                f"{where}: only one of clipnorm, clipvalue and global_clipnorm may be given, "
                 f"received {', '.join(given)}"
             )
         self.iterations = 0
@@ -200,6 +205,7 @@ class Optimizer:
         """Return the arguments that make another one like this, without its state."""
         rate = self._learning_rate
         return {
+            "name": self.name,
             "learning_rate": class_and_config(rate) if isinstance(rate, LearningRateSchedule) else rate,
             "weight_decay": self.weight_decay,
             "clipnorm": self.clipnorm,

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
-from konv._arguments import at_least, call_text, class_and_config, flag, instance, real, shown
+from konv._arguments import at_least, call_text, class_and_config, flag, instance, real, shown, text
 
 __all__ = [
     "CosineDecay",
@@ -61,6 +61,7 @@ class ExponentialDecay(LearningRateSchedule):
         At least 0.
     staircase : bool
         Round `step / decay_steps` down, so that the rate changes every `decay_steps` steps.
+    name : str
 
     Examples
     --------
@@ -69,13 +70,19 @@ class ExponentialDecay(LearningRateSchedule):
     """
 
     def __init__(
-        self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str = "ExponentialDecay",
     ) -> None:
         where = type(self).__name__
         self.initial_learning_rate = real(where, "initial_learning_rate", initial_learning_rate, 0.0)
         self.decay_steps = real(where, "decay_steps", decay_steps, 1.0)
         self.decay_rate = real(where, "decay_rate", decay_rate, 0.0)
         self.staircase = flag(where, "staircase", staircase)
+        self.name = text(where, "name", name)
 
     def __call__(self, step: int) -> float:
         decays = _step(self, step) / self.decay_steps
@@ -91,6 +98,7 @@ class ExponentialDecay(LearningRateSchedule):
             "decay_steps": self.decay_steps,
             "decay_rate": self.decay_rate,
             "staircase": self.staircase,
+            "name": self.name,
         }
 
 
@@ -107,6 +115,7 @@ class StepDecay(ExponentialDecay):
         At least 1.
     decay_rate : float
         At least 0.
+    name : str
 
     Examples
     --------
@@ -114,8 +123,14 @@ class StepDecay(ExponentialDecay):
     [1.0, 1.0, 0.5, 0.25]
     """
 
-    def __init__(self, initial_learning_rate: float, decay_steps: float, decay_rate: float = 0.1) -> None:
-        super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase=True)
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float = 0.1,
+        name: str = "StepDecay",
+    ) -> None:
+        super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase=True, name=name)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -132,6 +147,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         Steps, rising. `values[0]` holds up to and with step `boundaries[0]`, as in Keras.
     values : sequence of float
         One more than boundaries, each at least 0.
+    name : str
 
     Examples
     --------
@@ -140,10 +156,13 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     [1.0, 0.5, 0.5, 0.1]
     """
 
-    def __init__(self, boundaries: Sequence[float], values: Sequence[float]) -> None:
+    def __init__(
+        self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"
+    ) -> None:
         where = type(self).__name__
         self.boundaries = _numbers(where, "boundaries", boundaries)
         self.values = _numbers(where, "values", values)
+        self.name = text(where, "name", name)
         if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
             raise ValueError(f"{where}: boundaries must rise, received {shown(boundaries)}")
         if len(self.values) != len(self.boundaries) + 1:
@@ -156,7 +175,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         return self.values[bisect_left(self.boundaries, _step(self, step))]
 
     def get_config(self) -> dict[str, Any]:
-        return {"boundaries": self.boundaries, "values": self.values}
+        return {"boundaries": self.boundaries, "values": self.values, "name": self.name}
 
 
 class CosineDecay(LearningRateSchedule):
@@ -175,6 +194,7 @@ class CosineDecay(LearningRateSchedule):
         At least 1.
     alpha : float
         At least 0: the last rate as a fraction of the one that the decay starts from.
+    name : str
     warmup_target : float, optional
         At least 0. None: no warm-up.
     warmup_steps : int
@@ -192,7 +212,7 @@ class CosineDecay(LearningRateSchedule):
         initial_learning_rate: float,
         decay_steps: float,
         alpha: float = 0.0,
-        *,
+        name: str = "CosineDecay",
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ) -> None:
@@ -200,6 +220,7 @@ class CosineDecay(LearningRateSchedule):
         self.initial_learning_rate = real(where, "initial_learning_rate", initial_learning_rate, 0.0)
         self.decay_steps = real(where, "decay_steps", decay_steps, 1.0)
         self.alpha = real(where, "alpha", alpha, 0.0)
+        self.name = text(where, "name", name)
         self.warmup_target = (
             None if warmup_target is None else real(where, "warmup_target", warmup_target, 0.0)
         )
@@ -219,6 +240,7 @@ class CosineDecay(LearningRateSchedule):
             "initial_learning_rate": self.initial_learning_rate,
             "decay_steps": self.decay_steps,
             "alpha": self.alpha,
+            "name": self.name,
             "warmup_target": self.warmup_target,
             "warmup_steps": self.warmup_steps,
         }
@@ -237,6 +259,7 @@ class LinearWarmup(LearningRateSchedule):
         At least 0.
     initial_learning_rate : float
         At least 0: the rate at step 0.
+    name : str
 
     Examples
     --------
@@ -250,6 +273,7 @@ class LinearWarmup(LearningRateSchedule):
         learning_rate: float | LearningRateSchedule,
         warmup_steps: int,
         initial_learning_rate: float = 0.0,
+        name: str = "LinearWarmup",
     ) -> None:
         where = type(self).__name__
         self.learning_rate: float | LearningRateSchedule
@@ -259,6 +283,7 @@ class LinearWarmup(LearningRateSchedule):
             self.learning_rate = real(where, "learning_rate", learning_rate, 0.0)
         self.warmup_steps = at_least(0, where, "warmup_steps", warmup_steps)
         self.initial_learning_rate = real(where, "initial_learning_rate", initial_learning_rate, 0.0)
+        self.name = text(where, "name", name)
 
     def _after(self, step: int) -> float:
         rate = self.learning_rate
@@ -277,6 +302,7 @@ class LinearWarmup(LearningRateSchedule):
             "learning_rate": class_and_config(rate) if isinstance(rate, LearningRateSchedule) else rate,
             "warmup_steps": self.warmup_steps,
             "initial_learning_rate": self.initial_learning_rate,
+            "name": self.name,
         }
 
 

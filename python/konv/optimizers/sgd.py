@@ -23,6 +23,7 @@ class SGD(Optimizer):
         In [0, 1].
     nesterov : bool
     weight_decay, clipnorm, clipvalue, global_clipnorm : float, optional
+    name : str, optional
         See `Optimizer`.
 
     Examples
@@ -40,6 +41,8 @@ class SGD(Optimizer):
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         self.momentum = real("SGD", "momentum", momentum, 0.0, 1.0)
         self.nesterov = flag("SGD", "nesterov", nesterov)
@@ -50,6 +53,7 @@ class SGD(Optimizer):
             clipnorm=clipnorm,
             clipvalue=clipvalue,
             global_clipnorm=global_clipnorm,
+            name=name,
         )
 
     def update(self, value: Array, gradient: Array, rate: float, *slots: Array) -> None:

@@ -115,8 +115,8 @@ CASES += [
         "linear",
     )
 ]
-IN_TRAINING_ALONE = ("Dropout",)
-"""Random in training: there only its statistics can be compared."""
+RANDOM_IN_TRAINING = ("Dropout",)
+"""Recorded in inference alone: in training only their statistics can be compared."""
 
 
 def record() -> Fixture:
@@ -147,7 +147,7 @@ def add(fixture: Fixture, name: str, cls: str, arguments: Any, inputs: list[Any]
         f"weight_{i}": w for i, w in enumerate(weights)
     }
     arrays["upstream"] = draw(random, layer(inputs[0] if len(inputs) == 1 else inputs).shape)
-    for mode in ("inference",) if cls in IN_TRAINING_ALONE else ("inference", "training"):
+    for mode in ("inference",) if cls in RANDOM_IN_TRAINING else ("inference", "training"):
         output, by_input, by_weight = gradients(
             layer, inputs, arrays["upstream"], training=mode == "training"
         )
