@@ -271,8 +271,8 @@ CONV = "weights/conv2d/kernel"
         (lambda t, h: '{"format_version": NaN}', "numbers must be finite, received NaN"),
         (lambda t, h: "[" * 200_000, "nested too deeply"),
         (lambda t, h: '{"format_version": ' + "9" * 5000 + "}", "digits"),
-        (lambda t, h: h.update(model=3), 'a layer must be described by "class_name" and "config"'),
-        (lambda t, h: h.update(model={"class_name": 1, "config": {}}), '"class_name" must be a str'),
+        (lambda t, h: h.update(model=3), 'a layer must be described by "class_name", a str, and'),
+        (lambda t, h: h.update(model={"class_name": 1, "config": {}}), '"class_name", a str, and'),
         (
             lambda t, h: h.update(model={"class_name": "Dense", "config": {"units": 1}}),
             "must be a built model",

@@ -79,8 +79,10 @@ class Affine(Layer):
     def build(self, input_shape: Shape) -> None:
         channels = self._channels_of(input_shape)
         shapes = self._kernel_shapes(channels)
-        for (name, argument), shape in zip(self._kernels.items(), shapes, strict=True):
-            self.kernels.append(self._add(name, argument, shape))
+        self.kernels = [
+            self._add(name, argument, shape)
+            for (name, argument), shape in zip(self._kernels.items(), shapes, strict=True)
+        ]
         if self.use_bias:
             outputs = self.compute_output_shape(input_shape)[-1]
             assert outputs is not None, "channels are known where a kernel is"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from konv._arguments import shown
+from konv._arguments import is_class_and_config, shown
 
 
 def each(value: Any, take: Callable[[Any], Any]) -> Any:
@@ -20,19 +20,14 @@ def each(value: Any, take: Callable[[Any], Any]) -> Any:
     """
     if isinstance(value, (list, tuple)):
         return [each(entry, take) for entry in value]
-    if isinstance(value, dict) and not is_described(value):
+    if isinstance(value, dict) and not is_class_and_config(value):
         return {name: each(entry, take) for name, entry in value.items()}
     return take(value)
 
 
-def is_described(value: Any) -> bool:
-    """Whether a value describes an object by its class and the arguments that make it."""
-    return isinstance(value, dict) and set(value) == {"class_name", "config"}
-
-
 def is_single(value: Any) -> bool:
     """Whether a value is neither a list nor a dict by name."""
-    return not isinstance(value, (list, tuple, dict)) or is_described(value)
+    return not isinstance(value, (list, tuple, dict)) or is_class_and_config(value)
 
 
 def listed(where: str, argument: str, value: Any, names: Sequence[str], kind: str = "outputs") -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from konv import layers
-from konv._arguments import shown
+from konv._arguments import is_class_and_config, shown
 from konv.layers.base import Layer
 
 _LAYERS: dict[str, type[Layer]] = {
@@ -27,15 +27,12 @@ def layer_from_config(described: Any, custom_objects: dict[str, type[Layer]] | N
     from konv.models.model import Model
     from konv.models.sequential import Sequential
 
-    if not isinstance(described, dict) or set(described) != {"class_name", "config"}:
+    if not is_class_and_config(described):
         raise ValueError(
-            f'a layer must be described by "class_name" and "config", received {shown(described)}'
+            f'a layer must be described by "class_name", a str, and "config", a dict, '
+            f"received {shown(described)}"
         )
     class_name, config = described["class_name"], described["config"]
-    if not isinstance(class_name, str) or not isinstance(config, dict):
-        raise ValueError(
-            f'a layer\'s "class_name" must be a str and its "config" a dict, received {shown(described)}'
-        )
     models = {"Model": Model, "Sequential": Sequential}
     classes: dict[str, type[Layer]] = {**_LAYERS, **models, **(custom_objects or {})}
     if class_name not in classes:
