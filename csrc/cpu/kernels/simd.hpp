@@ -7,6 +7,9 @@
 #pragma once
 
 #include <stdint.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 #define KONV_INLINE static inline __attribute__((always_inline))
 
@@ -38,6 +41,27 @@ KONV_INLINE Vector<T> load(const T* p) {
 template <class T>
 KONV_INLINE void store(T* p, Vector<T> v) {
   *reinterpret_cast<Vector<T>*>(p) = v;
+}
+
+// Writes past the caches, for results that no cache could hold; p is aligned to the vector. Whoever streams
+// calls stream_fence() before its task ends, so that other threads see what was written.
+template <class T>
+KONV_INLINE void stream(T* p, Vector<T> v) {
+#if KONV_VECTOR_BYTES == 64
+  _mm512_stream_ps(reinterpret_cast<float*>(p), reinterpret_cast<__m512>(v));
+#elif KONV_VECTOR_BYTES == 32
+  _mm256_stream_ps(reinterpret_cast<float*>(p), reinterpret_cast<__m256>(v));
+#elif defined(__x86_64__)
+  _mm_stream_ps(reinterpret_cast<float*>(p), reinterpret_cast<__m128>(v));
+#else
+  store(p, v);
+#endif
+}
+
+KONV_INLINE void stream_fence() {
+#ifdef __x86_64__
+  _mm_sfence();
+#endif
 }
 
 // The first `count` lanes, 0 < count < kLanes<T>; the others are zero.

@@ -1,0 +1,157 @@
+// Transforms of Winograd's minimal filtering on 6x6 tiles: F(4x4,3x3) and F(2x2,5x5), which share the points
+// 0, 1, -1, 2, -2 and infinity and so the transform of the data. Included by kernel files only.
+//
+// With m outputs and R taps an axis, m + R - 1 = 6:
+//   y = A^T [ (G w G^T) . (B^T d B) ] A         d: 6x6 inputs, w: RxR taps, y: mxm outputs
+// and, each the transpose of that bilinear form in one of its arguments,
+//   dd = B [ (G w G^T) . (A g A^T) ] B^T        g: gradient of y
+//   dw = G^T [ (B^T d B) . (A g A^T) ] G        summed over tiles before G
+// A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. Each function below
+// applies one matrix to a column of vectors.
+#pragma once
+
+#include "cpu/kernels/simd.hpp"
+
+namespace konv::cpu::KONV_ISA {
+namespace {
+
+constexpr int kWinogradTile = 6;  // points an axis
+
+template <int R>
+constexpr int kWinogradOutputs = kWinogradTile - R + 1;  // an axis: 4 for 3x3, 2 for 5x5
+
+using WinogradVector = Vector<float>;
+
+// B^T: 6 inputs -> 6 points.
+struct DataTransform {
+  static constexpr int kIn = 6, kOut = 6;
+  KONV_INLINE void apply(const WinogradVector* x, WinogradVector* y) {
+    const WinogradVector a = x[4] - x[2] * 4.0f, b = x[3] - x[1] * 4.0f, c = x[4] - x[2],
+                         d = (x[3] - x[1]) * 2.0f;
+    y[0] = x[0] * 4.0f - x[2] * 5.0f + x[4];
+    y[1] = a + b;
+    y[2] = a - b;
+    y[3] = c + d;
+    y[4] = c - d;
+    y[5] = x[1] * 4.0f - x[3] * 5.0f + x[5];
+  }
+};
+
+// B: 6 points -> 6 inputs.
+struct DataAdjoint {
+  static constexpr int kIn = 6, kOut = 6;
+  KONV_INLINE void apply(const WinogradVector* y, WinogradVector* x) {
+    const WinogradVector a = y[2] - y[1], b = y[1] + y[2], c = y[4] - y[3], d = y[3] + y[4];
+    x[0] = y[0] * 4.0f;
+    x[1] = (a + y[5]) * 4.0f + c * 2.0f;
+    x[2] = y[0] * -5.0f - b * 4.0f - d;
+    x[3] = y[5] * -5.0f - a - c * 2.0f;
+    x[4] = y[0] + b + d;
+    x[5] = y[5];
+  }
+};
+
+// A^T: 6 points -> m outputs.
+template <int R>
+struct OutputTransform {
+  static constexpr int kIn = 6, kOut = kWinogradOutputs<R>;
+  KONV_INLINE void apply(const WinogradVector* x, WinogradVector* y) {
+    const WinogradVector a = x[1] + x[2], b = x[1] - x[2], c = x[3] + x[4], d = x[3] - x[4];
+    y[0] = x[0] + a + c;
+    if constexpr (R == 3) {
+      y[1] = b + d * 2.0f;
+      y[2] = a + c * 4.0f;
+      y[3] = b + d * 8.0f + x[5];
+    } else {
+      y[1] = b + d * 2.0f + x[5];
+    }
+  }
+};
+
+// A: m outputs -> 6 points.
+template <int R>
+struct OutputAdjoint {
+  static constexpr int kIn = kWinogradOutputs<R>, kOut = 6;
+  KONV_INLINE void apply(const WinogradVector* y, WinogradVector* x) {
+    WinogradVector even = y[0], odd = y[1], even2 = y[0], odd2 = y[1] * 2.0f;  // at the points 1 and 2
+    if constexpr (R == 3) {
+      even += y[2];
+      odd += y[3];
+      even2 += y[2] * 4.0f;
+      odd2 += y[3] * 8.0f;
+    }
+    x[0] = y[0];
+    x[1] = even + odd;
+    x[2] = even - odd;
+    x[3] = even2 + odd2;
+    x[4] = even2 - odd2;
+    x[5] = y[kIn - 1];
+  }
+};
+
+// G: R taps -> 6 points.
+template <int R>
+struct KernelTransform {
+  static constexpr int kIn = R, kOut = 6;
+  KONV_INLINE void apply(const WinogradVector* w, WinogradVector* x) {
+    WinogradVector even = w[0] + w[2], odd = w[1], even2 = w[0] + w[2] * 4.0f, odd2 = w[1] * 2.0f;
+    if constexpr (R == 5) {
+      even += w[4];
+      odd += w[3];
+      even2 += w[4] * 16.0f;
+      odd2 += w[3] * 8.0f;
+    }
+    x[0] = w[0] * 0.25f;
+    x[1] = (even + odd) * (-1.0f / 6);
+    x[2] = (even - odd) * (-1.0f / 6);
+    x[3] = (even2 + odd2) * (1.0f / 24);
+    x[4] = (even2 - odd2) * (1.0f / 24);
+    x[5] = w[R - 1];
+  }
+};
+
+// G^T: 6 points -> R taps.
+template <int R>
+struct KernelAdjoint {
+  static constexpr int kIn = 6, kOut = R;
+  KONV_INLINE void apply(const WinogradVector* x, WinogradVector* w) {
+    const WinogradVector a = (x[1] + x[2]) * (-1.0f / 6), b = (x[2] - x[1]) * (1.0f / 6),
+                         c = (x[3] + x[4]) * (1.0f / 24), d = (x[3] - x[4]) * (1.0f / 12);
+    w[0] = x[0] * 0.25f + a + c;
+    w[1] = b + d;
+    if constexpr (R == 3) {
+      w[2] = a + c * 4.0f + x[5];
+    } else {
+      w[2] = a + c * 4.0f;
+      w[3] = b + d * 4.0f;
+      w[4] = a + c * 16.0f + x[5];
+    }
+  }
+};
+
+// The transform of columns, then of rows. load(row, column) and store(row, column, vector) go straight from
+// and to memory: a copy of the tile in a local array would cost a fifth.
+template <class Transform, class Load, class Store>
+KONV_INLINE void transform_tile(const Load& load, const Store& store) {
+  constexpr int kIn = Transform::kIn, kOut = Transform::kOut;
+  WinogradVector half[kOut][kIn];
+#pragma GCC unroll 6
+  for (int column = 0; column < kIn; ++column) {
+    WinogradVector from[kIn], to[kOut];
+#pragma GCC unroll 6
+    for (int row = 0; row < kIn; ++row) from[row] = load(row, column);
+    Transform::apply(from, to);
+#pragma GCC unroll 6
+    for (int row = 0; row < kOut; ++row) half[row][column] = to[row];
+  }
+#pragma GCC unroll 6
+  for (int row = 0; row < kOut; ++row) {
+    WinogradVector to[kOut];
+    Transform::apply(half[row], to);
+#pragma GCC unroll 6
+    for (int column = 0; column < kOut; ++column) store(row, column, to[column]);
+  }
+}
+
+}  // namespace
+}  // namespace konv::cpu::KONV_ISA
