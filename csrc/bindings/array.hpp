@@ -17,6 +17,8 @@ namespace konv::bindings {
 
 namespace py = pybind11;
 
+using OptionalArray = std::optional<py::array>;
+
 inline Dims dims_of(const py::array& array) { return Dims(array.shape(), array.shape() + array.ndim()); }
 
 template <class Container>
@@ -43,7 +45,7 @@ const T* data_of(const char* op, const char* name, const py::array& array) {
 }
 
 template <class T>
-const T* optional_data_of(const char* op, const char* name, const std::optional<py::array>& array) {
+const T* optional_data_of(const char* op, const char* name, const OptionalArray& array) {
   return array ? data_of<T>(op, name, *array) : nullptr;
 }
 

@@ -10,7 +10,6 @@ namespace konv::bindings {
 namespace {
 
 using Needs = std::array<bool, 3>;  // gradients of x, kernel, bias
-using OptionalArray = std::optional<py::array>;
 using Gradients = std::tuple<OptionalArray, OptionalArray, OptionalArray>;
 
 py::array conv2d(const py::array& x, const py::array& kernel, const OptionalArray& bias, const Pair& strides,

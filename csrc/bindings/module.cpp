@@ -11,6 +11,7 @@ void bind_conv2d(pybind11::module_& module);
 void bind_elementwise(pybind11::module_& module);
 void bind_optimizer(pybind11::module_& module);
 void bind_pool2d(pybind11::module_& module);
+void bind_prepared(pybind11::module_& module);
 void bind_random(pybind11::module_& module);
 void bind_runtime(pybind11::module_& module);
 }  // namespace konv::bindings
@@ -28,6 +29,7 @@ PYBIND11_MODULE(_core, module) {
   konv::bindings::bind_elementwise(module);
   konv::bindings::bind_optimizer(module);
   konv::bindings::bind_pool2d(module);
+  konv::bindings::bind_prepared(module);
   konv::bindings::bind_random(module);
   konv::bindings::bind_runtime(module);
 }

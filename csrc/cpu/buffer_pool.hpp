@@ -33,6 +33,7 @@ class Buffer {
   void settle();
 
   void* data() const { return data_; }
+  size_t bytes() const { return capacity_; }  // at least what was asked for
   template <class T>
   T* as() const {
     return static_cast<T*>(data_);

@@ -10,6 +10,7 @@
 
 #include "core/conv2d_shape.hpp"
 #include "cpu/buffer_pool.hpp"
+#include "cpu/conv2d_algorithms.hpp"
 
 namespace konv::cpu {
 
@@ -29,6 +30,31 @@ AlgorithmChoice choose_algorithm(const char* op, const std::string& name);
 template <class T>
 Buffer conv2d_forward(const char* op, const Conv2dShape& shape, const T* x, const T* kernel, const T* bias,
                       bool relu, AlgorithmChoice choice);
+
+// A kernel in the form of the algorithm that was planned for the shape, for forward passes over any number of
+// images of that shape. It is a copy: the array it came from may change.
+template <class T>
+class PreparedConv2d {
+ public:
+  using Element = T;
+
+  PreparedConv2d(const char* op, const Conv2dShape& shape, const T* kernel, AlgorithmChoice choice);
+
+  // As conv2d_forward of shape(images).
+  Buffer forward(const char* op, int64_t images, const T* x, const T* bias, bool relu) const;
+
+  Conv2dShape shape(int64_t images) const {
+    Conv2dShape shape = shape_;
+    shape.N = images;
+    return shape;
+  }
+  size_t bytes() const { return packed_.bytes(); }
+
+ private:
+  Conv2dShape shape_;
+  ForwardAlgorithm<T> algorithm_;
+  Buffer packed_;
+};
 
 // Gradient of x from that of y; with a bias (of C values, or null) also the transposed convolution.
 template <class T>

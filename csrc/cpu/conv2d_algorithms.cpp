@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 
+#include "cpu/conv2d.hpp"
+
 namespace konv::cpu {
 namespace {
 
@@ -26,8 +28,7 @@ struct Row {
 };
 
 template <class T>
-using Forward = Buffer (*)(const char*, const Conv2dShape&, const T* x, const T* kernel, const T* bias,
-                           bool relu);
+using Forward = ForwardAlgorithm<T> (*)();
 template <class T>
 constexpr Row<Forward<T>> kForward[] = {
     {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_forward<T>},
@@ -109,7 +110,20 @@ AlgorithmChoice choose_algorithm(const char* op, const std::string& name) {
 template <class T>
 Buffer conv2d_forward(const char* op, const Conv2dShape& shape, const T* x, const T* kernel, const T* bias,
                       bool relu, AlgorithmChoice choice) {
-  return plan(kForward<T>, op, shape, choice)(op, shape, x, kernel, bias, relu);
+  return plan(kForward<T>, op, shape, choice)().forward(op, shape, x, kernel, bias, relu);
+}
+
+template <class T>
+PreparedConv2d<T>::PreparedConv2d(const char* op, const Conv2dShape& shape, const T* kernel,
+                                  AlgorithmChoice choice)
+    : shape_(shape),
+      algorithm_(plan(kForward<T>, op, shape, choice)()),
+      packed_(algorithm_.pack(op, shape, kernel)) {}
+
+template <class T>
+Buffer PreparedConv2d<T>::forward(const char* op, int64_t images, const T* x, const T* bias,
+                                  bool relu) const {
+  return algorithm_.packed_forward(op, shape(images), x, packed_.template as<T>(), bias, relu);
 }
 
 template <class T>
@@ -127,6 +141,7 @@ Buffer conv2d_kernel_gradient(const char* op, const Conv2dShape& shape, const T*
 #define KONV_INSTANTIATE(T)                                                                               \
   template Buffer conv2d_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool,  \
                                     AlgorithmChoice);                                                     \
+  template class PreparedConv2d<T>;                                                                       \
   template Buffer conv2d_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, \
                                            AlgorithmChoice);                                              \
   template Buffer conv2d_kernel_gradient<T>(const char*, const Conv2dShape&, const T*, const T*,          \

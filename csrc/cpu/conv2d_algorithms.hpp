@@ -2,13 +2,24 @@
 // conv2d.hpp.
 #pragma once
 
-#include "cpu/conv2d.hpp"
+#include "core/conv2d_shape.hpp"
+#include "cpu/buffer_pool.hpp"
 
 namespace konv::cpu {
 
+// A forward pass, whole or in its two steps. The packed kernel is in the algorithm's own form, for one shape
+// but any number of images.
 template <class T>
-Buffer direct_forward(const char* op, const Conv2dShape&, const T* x, const T* kernel, const T* bias,
-                      bool relu);
+struct ForwardAlgorithm {
+  Buffer (*forward)(const char* op, const Conv2dShape&, const T* x, const T* kernel, const T* bias,
+                    bool relu);
+  Buffer (*pack)(const char* op, const Conv2dShape&, const T* kernel);
+  Buffer (*packed_forward)(const char* op, const Conv2dShape&, const T* x, const T* packed, const T* bias,
+                           bool relu);
+};
+
+template <class T>
+ForwardAlgorithm<T> direct_forward();
 template <class T>
 Buffer direct_input_gradient(const char* op, const Conv2dShape&, const T* grad, const T* kernel,
                              const T* bias);
@@ -20,8 +31,7 @@ Buffer few_channels_input_gradient(const char* op, const Conv2dShape&, const T* 
                                    const T* bias);
 
 template <class T>
-Buffer depthwise_forward(const char* op, const Conv2dShape&, const T* x, const T* kernel, const T* bias,
-                         bool relu);
+ForwardAlgorithm<T> depthwise_forward();
 template <class T>
 Buffer depthwise_input_gradient(const char* op, const Conv2dShape&, const T* grad, const T* kernel,
                                 const T* bias);
@@ -29,8 +39,7 @@ template <class T>
 Buffer depthwise_kernel_gradient(const char* op, const Conv2dShape&, const T* x, const T* grad);
 
 template <class T>
-Buffer reference_forward(const char* op, const Conv2dShape&, const T* x, const T* kernel, const T* bias,
-                         bool relu);
+ForwardAlgorithm<T> reference_forward();
 template <class T>
 Buffer reference_input_gradient(const char* op, const Conv2dShape&, const T* grad, const T* kernel,
                                 const T* bias);

@@ -84,21 +84,30 @@ class DepthwiseRun : DepthwiseBlocks<T> {
   explicit DepthwiseRun(const ConvProblem& problem)
       : Base(problem), threads_(threads_for(kMaxThreads, problem.nanoseconds())) {}
 
-  int64_t scratch_bytes() const {
-    Carver weights, one;
-    weights.take<T>(plan_.taps * padded_channels_);
-    Base::carve_thread(one);
-    return weights.bytes() + threads_ * one.bytes();
+  int64_t packed_bytes() const { return plan_.taps * padded_channels_ * sizeof(T); }
+
+  // packed[tap][channel], taps in the order of the plan
+  void pack(const T* kernel, T* packed) const {
+    for (int64_t r = 0; r < problem_.h.taps; ++r)
+      for (int64_t s = 0; s < problem_.w.taps; ++s, packed += padded_channels_) {
+        const T* from = kernel + (problem_.h.first_tap + r * problem_.h.tap_stride) * problem_.kernel_row +
+                        (problem_.w.first_tap + s * problem_.w.tap_stride) * problem_.kernel_column;
+        std::copy(from, from + channels_, packed);
+      }
   }
 
-  void run(const T* x, const T* kernel, const T* bias, bool relu, T* y, void* scratch) const {
-    Carver shared(scratch), one;
-    T* weights = shared.take<T>(plan_.taps * padded_channels_);
-    pack_weights(kernel, weights);
+  int64_t scratch_bytes() const {
+    Carver one;
+    Base::carve_thread(one);
+    return threads_ * one.bytes();
+  }
+
+  void run(const T* x, const T* packed, const T* bias, bool relu, T* y, void* scratch) const {
+    Carver one;
     Base::carve_thread(one);
     const int64_t blocks = Base::image_blocks();
     parallel_for(threads_, problem_.images * blocks * channel_blocks_, [&](int64_t task, int thread) {
-      Carver own(static_cast<char*>(scratch) + shared.bytes() + thread * one.bytes());
+      Carver own(static_cast<char*>(scratch) + thread * one.bytes());
       DepthwiseScratch<T> s = Base::carve_thread(own);
       const int64_t channel_block = task % channel_blocks_, block = task / channel_blocks_ % blocks,
                     image = task / channel_blocks_ / blocks;
@@ -110,7 +119,7 @@ class DepthwiseRun : DepthwiseBlocks<T> {
       b.out = s.out;
       b.tap = taps_.data();
       b.taps = plan_.taps;
-      b.weights = weights + first;
+      b.weights = packed + first;
       b.weights_pitch = padded_channels_;
       b.channels = Base::channels_of(channel_block);
       b.y = y + image * problem_.y_image + first;
@@ -121,16 +130,6 @@ class DepthwiseRun : DepthwiseBlocks<T> {
   }
 
  private:
-  // weights[tap][channel], taps in the order of the plan
-  void pack_weights(const T* kernel, T* weights) const {
-    for (int64_t r = 0; r < problem_.h.taps; ++r)
-      for (int64_t s = 0; s < problem_.w.taps; ++s, weights += padded_channels_) {
-        const T* from = kernel + (problem_.h.first_tap + r * problem_.h.tap_stride) * problem_.kernel_row +
-                        (problem_.w.first_tap + s * problem_.w.tap_stride) * problem_.kernel_column;
-        std::copy(from, from + channels_, weights);
-      }
-  }
-
   int threads_;
 };
 
@@ -203,9 +202,8 @@ class DepthwiseGradientRun : DepthwiseBlocks<T> {
 }  // namespace
 
 template <class T>
-Buffer depthwise_forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel, const T* bias,
-                         bool relu) {
-  return run_forward<DepthwiseRun<T>>(op, s, x, kernel, bias, relu);
+ForwardAlgorithm<T> depthwise_forward() {
+  return kForwardAlgorithm<DepthwiseRun<T>, T>;
 }
 
 template <class T>
@@ -223,10 +221,10 @@ Buffer depthwise_kernel_gradient(const char* op, const Conv2dShape& s, const T* 
   return std::move(result);
 }
 
-#define KONV_INSTANTIATE(T)                                                                                  \
-  template Buffer depthwise_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool); \
-  template Buffer depthwise_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*,           \
-                                              const T*);                                                     \
+#define KONV_INSTANTIATE(T)                                                                        \
+  template ForwardAlgorithm<T> depthwise_forward<T>();                                             \
+  template Buffer depthwise_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, \
+                                              const T*);                                           \
   template Buffer depthwise_kernel_gradient<T>(const char*, const Conv2dShape&, const T*, const T*);
 KONV_INSTANTIATE(float)
 KONV_INSTANTIATE(double)

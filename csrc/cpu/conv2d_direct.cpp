@@ -31,9 +31,8 @@ ConvProblem flat_if_pointwise(ConvProblem p) {
 }
 
 template <class T>
-struct DirectScratch {
-  T* packed;  // [group][channel block][filter block][tap][channel][B]
-  T* slab;    // the rest is one a thread
+struct DirectScratch {  // one a thread
+  T* slab;
   int64_t* pixel;
   int64_t* out;
   BlockTables tables;
@@ -59,22 +58,23 @@ class DirectRun {
                                (problem.w.first_tap + s * problem.w.tap_stride) * problem.kernel_column);
   }
 
+  int64_t packed_bytes() const { return problem_.groups * group_size() * sizeof(T); }
+
+  // packed: [group][channel block][filter block][tap][channel][B]
+  void pack(const T* kernel, T* packed) const {
+    const int64_t tasks = problem_.groups * channel_blocks_ * filter_blocks_;
+    parallel_for(threads_for(tasks, static_cast<double>(problem_.groups * group_size())), tasks,
+                 [&](int64_t task, int) { pack_kernel_block(kernel, packed, task); });
+  }
+
   int64_t scratch_bytes() const {
-    Carver shared;
-    carve_shared(shared);
     Carver one;
     carve_thread(one);
-    return shared.bytes() + threads_ * one.bytes();
+    return threads_ * one.bytes();
   }
 
   // Every output of the problem is written; bias may be null.
-  void run(const T* x, const T* kernel, const T* bias, bool relu, T* y, void* scratch) const {
-    Carver shared(scratch);
-    T* packed = carve_shared(shared);
-    const int64_t pack_tasks = problem_.groups * channel_blocks_ * filter_blocks_;
-    parallel_for(std::min<int64_t>(threads_, pack_tasks), pack_tasks,
-                 [&](int64_t task, int) { pack_kernel_block(kernel, packed, task); });
-
+  void run(const T* x, const T* packed, const T* bias, bool relu, T* y, void* scratch) const {
     Carver one;
     carve_thread(one);
     const int64_t blocks = plan_.block_rows * plan_.block_columns;
@@ -82,13 +82,12 @@ class DirectRun {
     const int64_t splits = std::clamp<int64_t>(
         ceil_div(threads_ * kTasksPerThread, std::max<int64_t>(1, base_tasks)), 1, filter_blocks_);
     parallel_for(threads_, base_tasks * splits, [&](int64_t task, int thread) {
-      Carver own(static_cast<char*>(scratch) + shared.bytes() + thread * one.bytes());
+      Carver own(static_cast<char*>(scratch) + thread * one.bytes());
       DirectScratch<T> s = carve_thread(own);
-      s.packed = packed;
       const int64_t split = task % splits, group = task / splits % problem_.groups;
       const int64_t block = task / splits / problem_.groups % blocks,
                     image = task / splits / problem_.groups / blocks;
-      run_block(x, bias, relu, y, s, image, block, group, filter_blocks_ * split / splits,
+      run_block(x, packed, bias, relu, y, s, image, block, group, filter_blocks_ * split / splits,
                 filter_blocks_ * (split + 1) / splits);
     });
   }
@@ -99,8 +98,6 @@ class DirectRun {
   int64_t packed_offset(int64_t group, int64_t first_channel) const {
     return group * group_size() + first_channel * taps() * filter_blocks_ * tile_.block_filters;
   }
-
-  T* carve_shared(Carver& carver) const { return carver.take<T>(problem_.groups * group_size()); }
 
   DirectScratch<T> carve_thread(Carver& carver) const {
     DirectScratch<T> s{};
@@ -131,8 +128,9 @@ class DirectRun {
     tile_.pack_panel(source);
   }
 
-  void run_block(const T* x, const T* bias, bool relu, T* y, DirectScratch<T>& s, int64_t image,
-                 int64_t block, int64_t group, int64_t first_filter_block, int64_t last_filter_block) const {
+  void run_block(const T* x, const T* packed, const T* bias, bool relu, T* y, DirectScratch<T>& s,
+                 int64_t image, int64_t block, int64_t group, int64_t first_filter_block,
+                 int64_t last_filter_block) const {
     fill_block_tables(plan_, block, s.tables);
     fill_pixels(plan_, s.tables, problem_.y_row, problem_.y_column, s.pixel, s.out);
     for (int64_t first = 0; first < problem_.channels; first += plan_.channels) {
@@ -162,7 +160,7 @@ class DirectRun {
         b.pixels = (next - row) * s.tables.columns;
         b.tap = taps_.data() + live.first * plan_.row_taps;
         b.taps = (live.last - live.first) * plan_.row_taps;
-        b.packed = s.packed + packed_offset(group, first) +
+        b.packed = packed + packed_offset(group, first) +
                    live.first * plan_.row_taps * b.length * tile_.block_filters;
         tile_.forward(b);
       }
@@ -181,9 +179,8 @@ class DirectRun {
 }  // namespace
 
 template <class T>
-Buffer direct_forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel, const T* bias,
-                      bool relu) {
-  return run_forward<DirectRun<T>>(op, s, x, kernel, bias, relu);
+ForwardAlgorithm<T> direct_forward() {
+  return kForwardAlgorithm<DirectRun<T>, T>;
 }
 
 template <class T>
@@ -192,8 +189,8 @@ Buffer direct_input_gradient(const char* op, const Conv2dShape& s, const T* grad
   return run_input_gradient<DirectRun<T>>(op, s, grad, kernel, bias);
 }
 
-#define KONV_INSTANTIATE(T)                                                                               \
-  template Buffer direct_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool); \
+#define KONV_INSTANTIATE(T)                         \
+  template ForwardAlgorithm<T> direct_forward<T>(); \
   template Buffer direct_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, const T*);
 KONV_INSTANTIATE(float)
 KONV_INSTANTIATE(double)

@@ -1,11 +1,15 @@
 // One or more tap problems (conv2d_direct_plan.hpp) that together make a forward pass or a gradient of x, and
 // how an algorithm runs them: it provides a class Run with
-//   explicit Run(const ConvProblem&); int64_t scratch_bytes() const;
-//   void run(const T* x, const T* kernel, const T* bias, bool relu, T* y, void* scratch) const;
+//   explicit Run(const ConvProblem&);
+//   int64_t packed_bytes() const;                       of the kernel in the algorithm's own form, which
+//   void pack(const T* kernel, T* packed) const;        depends on neither x nor the number of images
+//   int64_t scratch_bytes() const;
+//   void run(const T* x, const T* packed, const T* bias, bool relu, T* y, void* scratch) const;
 #pragma once
 
 #include <algorithm>
 
+#include "cpu/conv2d_algorithms.hpp"
 #include "cpu/conv2d_direct_plan.hpp"
 #include "cpu/result.hpp"
 #include "cpu/threads.hpp"
@@ -44,10 +48,34 @@ Buffer run_forward(const char* op, const Conv2dShape& shape, const T* x, const T
                    bool relu) {
   const Run run(forward_problem(shape));
   const int64_t bytes = checked_bytes(op, "the result", shape.y_dims(), sizeof(T));
-  auto [result, scratch] = allocate(op, {bytes, run.scratch_bytes()});
-  if (bytes > 0) run.run(x, kernel, bias, relu, result.template as<T>(), scratch.data());
+  auto [result, packed, scratch] = allocate(op, {bytes, run.packed_bytes(), run.scratch_bytes()});
+  if (bytes == 0) return std::move(result);
+  run.pack(kernel, packed.template as<T>());
+  run.run(x, packed.template as<T>(), bias, relu, result.template as<T>(), scratch.data());
   return std::move(result);
 }
+
+template <class Run, class T>
+Buffer pack_forward(const char* op, const Conv2dShape& shape, const T* kernel) {
+  const Run run(forward_problem(shape));
+  Buffer packed = allocate(op, run.packed_bytes());
+  run.pack(kernel, packed.template as<T>());
+  return packed;
+}
+
+template <class Run, class T>
+Buffer run_packed_forward(const char* op, const Conv2dShape& shape, const T* x, const T* packed,
+                          const T* bias, bool relu) {
+  const Run run(forward_problem(shape));
+  const int64_t bytes = checked_bytes(op, "the result", shape.y_dims(), sizeof(T));
+  auto [result, scratch] = allocate(op, {bytes, run.scratch_bytes()});
+  if (bytes > 0) run.run(x, packed, bias, relu, result.template as<T>(), scratch.data());
+  return std::move(result);
+}
+
+template <class Run, class T>
+constexpr ForwardAlgorithm<T> kForwardAlgorithm = {run_forward<Run, T>, pack_forward<Run, T>,
+                                                   run_packed_forward<Run, T>};
 
 template <class Run, class T>
 Buffer run_input_gradient(const char* op, const Conv2dShape& shape, const T* grad, const T* kernel,
@@ -56,17 +84,23 @@ Buffer run_input_gradient(const char* op, const Conv2dShape& shape, const T* gra
   if (bytes == 0) return allocate(op, 0);
   // One run at a time: a stride may make as many as the kernel has taps.
   const std::vector<ConvProblem> problems = input_gradient_problems(shape);
-  int64_t scratch_bytes = 0;
-  for (const ConvProblem& problem : problems)
-    scratch_bytes = std::max(scratch_bytes, Run(problem).scratch_bytes());
-  auto [result, scratch] = allocate(op, {bytes, scratch_bytes});
+  int64_t packed_bytes = 0, scratch_bytes = 0;
+  for (const ConvProblem& problem : problems) {
+    const Run run(problem);
+    packed_bytes = std::max(packed_bytes, run.packed_bytes());
+    scratch_bytes = std::max(scratch_bytes, run.scratch_bytes());
+  }
+  auto [result, packed, scratch] = allocate(op, {bytes, packed_bytes, scratch_bytes});
   T* grad_x = result.template as<T>();
   const double phases = static_cast<double>(std::min(shape.h.stride, shape.h.size)) *
                         static_cast<double>(std::min(shape.w.stride, shape.w.size));
   if (static_cast<double>(problems.size()) < phases)
     fill_rows(grad_x, shape.N * shape.h.size * shape.w.size, shape.C, bias);
-  for (const ConvProblem& problem : problems)
-    Run(problem).run(grad, kernel, bias, false, grad_x, scratch.data());
+  for (const ConvProblem& problem : problems) {
+    const Run run(problem);
+    run.pack(kernel, packed.template as<T>());
+    run.run(grad, packed.template as<T>(), bias, false, grad_x, scratch.data());
+  }
   return std::move(result);
 }
 

@@ -29,11 +29,8 @@ int64_t output_at(const WindowAxis& axis, int64_t position, int64_t tap) {
   return reach >= 0 && reach % axis.stride == 0 && reach / axis.stride < axis.out ? reach / axis.stride : -1;
 }
 
-}  // namespace
-
 template <class T>
-Buffer reference_forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel, const T* bias,
-                         bool relu) {
+Buffer forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel, const T* bias, bool relu) {
   const Offsets at{s};
   Buffer result = allocate(op, checked_bytes(op, "the result", s.y_dims(), sizeof(T)));
   T* y = result.as<T>();
@@ -55,6 +52,20 @@ Buffer reference_forward(const char* op, const Conv2dShape& s, const T* x, const
       }
   });
   return result;
+}
+
+template <class T>
+Buffer copy_kernel(const char* op, const Conv2dShape& s, const T* kernel) {
+  Buffer copy = allocate(op, checked_bytes(op, "the kernel", s.kernel_dims(), sizeof(T)));
+  std::copy(kernel, kernel + s.kernel_size(), copy.as<T>());
+  return copy;
+}
+
+}  // namespace
+
+template <class T>
+ForwardAlgorithm<T> reference_forward() {
+  return {forward<T>, copy_kernel<T>, forward<T>};
 }
 
 template <class T>
@@ -112,10 +123,10 @@ Buffer reference_kernel_gradient(const char* op, const Conv2dShape& s, const T* 
   return result;
 }
 
-#define KONV_INSTANTIATE(T)                                                                                  \
-  template Buffer reference_forward<T>(const char*, const Conv2dShape&, const T*, const T*, const T*, bool); \
-  template Buffer reference_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*,           \
-                                              const T*);                                                     \
+#define KONV_INSTANTIATE(T)                                                                        \
+  template ForwardAlgorithm<T> reference_forward<T>();                                             \
+  template Buffer reference_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, \
+                                              const T*);                                           \
   template Buffer reference_kernel_gradient<T>(const char*, const Conv2dShape&, const T*, const T*);
 KONV_INSTANTIATE(float)
 KONV_INSTANTIATE(double)

@@ -67,6 +67,25 @@ def conv2d_transpose_backward(
     algorithm: str,
     /,
 ) -> _Gradients: ...
+
+class PreparedKernel:
+    """A copy of a kernel in the form of the algorithm that was planned for one shape."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+def prepare_conv2d(
+    kernel: _Float,
+    image: tuple[int, int, int],
+    strides: _Pair,
+    padding: _Pads,
+    dilation: _Pair,
+    groups: int,
+    algorithm: str,
+    /,
+) -> PreparedKernel: ...
+def prepare_dense(kernel: _Float, /) -> PreparedKernel: ...
+def apply_prepared(x: _Float, prepared: PreparedKernel, bias: _Float | None, relu: bool, /) -> _Float: ...
 def conv2d_output_shape(
     x_shape: _Shape, kernel_shape: _Shape, strides: _Pair, padding: _Pads, dilation: _Pair, groups: int, /
 ) -> _Shape: ...
