@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from konv import _core
+from konv import _core, _prepared
 from konv._arguments import integer
 
 __all__ = ["clear_cache", "get_num_threads", "set_num_threads"]
@@ -49,9 +49,10 @@ def get_num_threads() -> int:
 
 
 def clear_cache() -> None:
-    """Give the memory that kernels keep for later results and scratch back to the system.
+    """Give memory that is only kept to be quicker back to the system.
 
-    It holds what results took that are gone. Arrays in use stay as they are; the next calls are a little
+    It holds what results took that are gone, and the kernels of layers in the form in which inference reads
+    them. Arrays in use stay as they are; the next calls are a little
     slower, for they ask the system for memory again.
 
     Examples
@@ -59,4 +60,5 @@ def clear_cache() -> None:
     >>> import konv
     >>> konv.clear_cache()
     """
+    _prepared.forget_all()
     _core.clear_cache()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from konv import _prepared
 from konv._arguments import require_memory, shown
 from konv.backend import Array, NDArray
 from konv.initializers import Initializer
 from konv.regularizers import Regularizer
+
+_Arrays = tuple[NDArray, NDArray]
 
 
 class Variable:
@@ -18,6 +23,9 @@ class Variable:
 
     A loaded model sets every value before anything reads it, so it spends no time on random numbers, and a
     file that claims enormous layers fails on its shapes before anything is allocated.
+
+    Its value changes in `assign` and `changing` and nowhere else, and each change gives it another `version`.
+    So what was computed from it (see `konv._prepared`) is never used after a change.
 
     Attributes
     ----------
@@ -29,6 +37,9 @@ class Variable:
         Whether gradients are computed for it while its layer is trainable.
     regularizer : Regularizer or None
         Penalty that training adds to the loss while the variable is trained.
+    version : object
+        Equal to what it was before if and only if the value has not been changed since. To be read before
+        the value.
     """
 
     def __init__(
@@ -47,6 +58,7 @@ class Variable:
         self.dtype = dtype
         self.trainable = trainable
         self.regularizer = regularizer
+        self.version = object()
         self._initializer = initializer
         self._key = key
 
@@ -57,16 +69,20 @@ class Variable:
 
     @property
     def value(self) -> Array:
-        """The array itself, not a copy: who changes it changes the weight."""
-        value = self.__dict__.get("_value")
-        if value is None:
+        """The array, read-only: `assign` changes it."""
+        return self._arrays()[1]
+
+    def _arrays(self) -> _Arrays:
+        """Return the array, and itself read-only."""
+        arrays: _Arrays | None = self.__dict__.get("_both")
+        if arrays is None:
             require_memory(f"weight '{self.name}'", self.shape, self.dtype)
-            # Kernels change it in place, and a user's initializer may return any view.
             made = self._initializer(self.shape, self._key)
             self.check(made)
-            made = np.require(made, self.dtype, ("C", "A", "W"))
-            value = self.__dict__.setdefault("_value", made)  # one array, also if several threads make it
-        return value
+            made = np.array(made, self.dtype, order="C")  # a user's initializer may keep what it returned
+            # One array, also if several threads make it.
+            arrays = self.__dict__.setdefault("_both", _with_view(made))
+        return arrays
 
     def check(self, value: Any) -> None:
         """Raise unless `value` is an array that could be assigned."""
@@ -89,7 +105,22 @@ class Variable:
     def assign(self, value: NDArray) -> None:
         """Take a copy of an array of the same shape."""
         self.check(value)
-        self._value = np.array(value, self.dtype, order="C")
+        self._both = _with_view(np.array(value, self.dtype, order="C"))
+        self._changed()
+
+    @contextmanager
+    def changing(self) -> Iterator[NDArray]:
+        """Give the array itself, to be changed in place until the context ends."""
+        array, _ = self._arrays()
+        try:
+            yield array
+        finally:
+            self._changed()
+
+    def _changed(self) -> None:
+        """Note a change, after it: who reads the version while it lasts will see another one."""
+        self.version = object()
+        _prepared.forget(self)
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """Return a copy of the value."""
@@ -100,3 +131,21 @@ class Variable:
 
     def __repr__(self) -> str:
         return f"<Variable {self.name} {self.shape} {self.dtype}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the view, which a pickle would make another array of."""
+        state = dict(self.__dict__)
+        if "_both" in state:
+            state["_both"] = state["_both"][0]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if "_both" in state:
+            self._both = _with_view(state["_both"])
+
+
+def _with_view(array: NDArray) -> _Arrays:
+    view = array.view()
+    view.flags.writeable = False
+    return array, view

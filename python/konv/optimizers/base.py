@@ -143,9 +143,10 @@ class Optimizer:
         rate = self.learning_rate
         with np.errstate(all="ignore"):
             gradients = [self._taken(*pair) for pair in zip(gradients, variables, strict=True)]
-            arrays = [(variable.value, self.slots(variable)) for variable in variables]
-            for gradient, (value, slots) in zip(self._clipped(gradients), arrays, strict=True):
-                self.update(value, gradient, rate, *slots)
+            slots = [self.slots(variable) for variable in variables]
+            for variable, gradient, own in zip(variables, self._clipped(gradients), slots, strict=True):
+                with variable.changing() as value:
+                    self.update(value, gradient, rate, *own)
         self.iterations += 1
 
     def _taken(self, gradient: Array, variable: Variable) -> Array:

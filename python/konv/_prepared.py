@@ -1,0 +1,53 @@
+"""What is computed from weights for inference and kept until they change: kernels in the form that their
+algorithm reads.
+
+It is kept beside the variables, not in them or in layers, so that copies and pickles have none of it, and
+`konv.clear_cache()` finds all of it. A variable's `version` says whether what was kept is still true; that is
+what makes it right, also when other threads change or use the variable. `forget` only frees the memory early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from konv.layers.variable import Variable
+
+T = TypeVar("T")
+
+# Enough for a network that is run on images of a few sizes. Each form is as large as its kernel, or some
+# times that.
+_MOST_FORMS = 4
+
+_Kept = tuple[tuple[object, ...], Any]
+_kept: WeakKeyDictionary[Variable, dict[Hashable, _Kept]] = WeakKeyDictionary()
+
+
+def kept(variable: Variable, key: Hashable, sources: Sequence[Variable], make: Callable[[], T]) -> T:
+    """Return what `make` returns, kept with a variable under a key while the `sources` don't change.
+
+    `make` reads the values of no other variables than the sources.
+    """
+    versions = tuple(source.version for source in sources)  # before `make` reads the values
+    forms = _kept.get(variable, {})
+    found = forms.get(key)
+    if found is not None and found[0] == versions:
+        made: T = found[1]
+        return made
+    made = make()
+    # A new dict in one assignment: other threads may do the same, and whose form stays doesn't matter.
+    others = [(other, form) for other, form in forms.items() if other != key and form[0] == versions]
+    _kept[variable] = dict([*others[1 - _MOST_FORMS :], (key, (versions, made))])
+    return made
+
+
+def forget(variable: Variable) -> None:
+    """Free what is kept with a variable."""
+    _kept.pop(variable, None)
+
+
+def forget_all() -> None:
+    """Free everything."""
+    _kept.clear()
