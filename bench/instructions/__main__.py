@@ -1,12 +1,12 @@
 """Count the instructions of a fixed set of calls, and compare with the record: `python bench/instructions`.
 
-Time on a shared machine is noise, instructions are not. Callgrind counts them, only those in Konv's extension
-`_core`: not Python's, NumPy's or the C library's. Valgrind knows no AVX-512, so `_core` runs its AVX2 kernels,
-on one thread.
+Time on a shared machine is noise, instructions are not. Callgrind counts them, only those in Konv's
+extension `_core`: not Python's, NumPy's or the C library's. Valgrind knows no AVX-512, so `_core` runs its
+AVX2 kernels, on one thread.
 
 The exit status is 1 if a call takes over 10% more than record.json says. A change that means to, or that
-saves as much, changes the record along: `python bench/instructions --record`. Another compiler generates other
-code: then nothing is compared, and a line says so. Needs Valgrind and a C compiler.
+saves as much, changes the record along: `python bench/instructions --record`. Another compiler generates
+other code: then nothing is compared, and a line says so. Needs Valgrind and a C compiler.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ HERE = Path(__file__).resolve().parent
 RECORD = HERE / "record.json"
 ISA = "avx2"
 LIMIT = 0.1  # of the recorded count
+RECORD_AGAIN = "`python bench/instructions --record`"
 
 
 def count() -> dict[str, int]:
@@ -88,10 +89,10 @@ def compare(counted: dict[str, int], recorded: dict[str, int]) -> bool:
         elif change < -LIMIT:
             shrunk.append(name)
     if shrunk:
-        print("\nFewer than recorded; `python bench/instructions --record` keeps it so:")
+        print(f"\nFewer than recorded; {RECORD_AGAIN} keeps it so:")
         print(*shrunk, sep="\n")
     if grown:
-        print(f"\nMore than {LIMIT:.0%} above the record; if it is meant: `python bench/instructions --record`:")
+        print(f"\nMore than {LIMIT:.0%} above the record; where that is meant, {RECORD_AGAIN}:")
         print(*grown, sep="\n")
     return not grown
 
@@ -116,7 +117,7 @@ def main() -> int:
         RECORD.write_text(json.dumps({"compiler": compiler, "instructions": counted}, indent=2) + "\n")
         return 0
     if counted.keys() != record["instructions"].keys():
-        print("The calls are not those of the record: `python bench/instructions --record`", file=sys.stderr)
+        print(f"The calls are not those of the record: {RECORD_AGAIN}", file=sys.stderr)
         return 1
     return 0 if compare(counted, record["instructions"]) else 1
 

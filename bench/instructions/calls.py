@@ -81,9 +81,10 @@ def _dense() -> dict[str, Call]:
 
 def _optimizers() -> dict[str, Call]:
     value, gradient, first, second = (_array(50_003) for _ in range(4))
+    adam = partial(_core.adam_step, value, gradient, first, second, None)
     return {
         "SGD with momentum": partial(_core.sgd_step, value, gradient, first, 0.01, 0.9, False, 0.0),
-        "Adam": partial(_core.adam_step, value, gradient, first, second, None, *(1e-3, 0.9, 0.999, 1e-7, 0.0)),
+        "Adam": partial(adam, 1e-3, 0.9, 0.999, 1e-7, 0.0),
     }
 
 
