@@ -5,6 +5,7 @@
 #include "cpu/buffer_pool.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/memory_limit.hpp"
+#include "cpu/peak.hpp"
 #include "cpu/threads.hpp"
 
 namespace konv::bindings {
@@ -46,6 +47,11 @@ void bind_runtime(py::module_& module) {
   module.def("clear_cache", [] { cpu::BufferPool::instance().clear(); });
   module.def("require_memory",
              [](const std::string& op, int64_t bytes) { cpu::require_memory(op.c_str(), bytes); });
+  module.def("measure_flops",
+             [](double seconds) { return without_gil([=] { return cpu::measure_flops(seconds); }); });
+  module.def("measure_bandwidth", [](int64_t bytes, double seconds) {
+    return without_gil([=] { return cpu::measure_bandwidth(bytes, seconds); });
+  });
   module.def("set_thread_work", &cpu::set_thread_work);
   module.def("set_poison", [](bool poison) { cpu::BufferPool::instance().set_poison(poison); });
 }

@@ -20,13 +20,15 @@ extern const BatchNormKernels<float> kBatchNormFloat32;
 extern const BatchNormKernels<double> kBatchNormFloat64;
 extern const OptimizerKernels<float> kOptimizerFloat32;
 extern const OptimizerKernels<double> kOptimizerFloat64;
+extern const PeakKernels<float> kPeakFloat32;
+extern const PeakKernels<double> kPeakFloat64;
 
 extern const KernelTable kTable = {
     KONV_STRING(KONV_ISA),
     {&kConv2dDirectFloat32, &kConv2dDepthwiseFloat32, &kRowsFloat32, &kPool2dFloat32, &kElementwiseFloat32,
-     &kBatchNormFloat32, &kOptimizerFloat32},
+     &kBatchNormFloat32, &kOptimizerFloat32, &kPeakFloat32},
     {&kConv2dDirectFloat64, &kConv2dDepthwiseFloat64, &kRowsFloat64, &kPool2dFloat64, &kElementwiseFloat64,
-     &kBatchNormFloat64, &kOptimizerFloat64},
+     &kBatchNormFloat64, &kOptimizerFloat64, &kPeakFloat64},
 };
 
 }  // namespace konv::cpu::KONV_ISA

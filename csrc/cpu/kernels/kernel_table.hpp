@@ -6,6 +6,7 @@
 #include "cpu/kernels/conv2d_direct.hpp"
 #include "cpu/kernels/elementwise.hpp"
 #include "cpu/kernels/optimizer.hpp"
+#include "cpu/kernels/peak.hpp"
 #include "cpu/kernels/pool2d.hpp"
 #include "cpu/kernels/rows.hpp"
 
@@ -20,6 +21,7 @@ struct Kernels {
   const ElementwiseKernels<T>* elementwise;
   const BatchNormKernels<T>* batch_norm;
   const OptimizerKernels<T>* optimizer;
+  const PeakKernels<T>* peak;
 };
 
 struct KernelTable {
