@@ -40,7 +40,7 @@ def without_speed(output: str) -> str:
     return re.sub(r"[\d.,]+ ?(images/s|ms|s)\b", "", output)
 
 
-@pytest.mark.parametrize("command", [[], ["info"], ["train"]], ids=" ".join)
+@pytest.mark.parametrize("command", [[], ["info"], ["train"], ["bench"]], ids=" ".join)
 def test_help(command):
     done = run(*command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
@@ -66,8 +66,8 @@ def test_console_script():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "konv: the following arguments are required: {info,train} (see konv --help)"),
-        (["fly"], "konv: argument {info,train}: invalid choice: 'fly'"),
+        ([], "konv: the following arguments are required: {info,train,bench} (see konv --help)"),
+        (["fly"], "konv: argument {info,train,bench}: invalid choice: 'fly'"),
         (["train"], f"konv train: the following arguments are required: {DATA} (see konv train --help)"),
         (["train", "birds"], f"konv train: argument {DATA}: invalid choice: 'birds'"),
         (

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from konv._version import __version__
-from konv.cli import info, train
+from konv.cli import bench, info, train
 
-COMMANDS = (info, train)
+COMMANDS = (info, train, bench)
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 

@@ -10,7 +10,7 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ import numpy as np
 import konv
 from konv._arguments import class_and_config
 from konv.backend import NDArray
+from konv.cli.argument_types import MOST, integer
 from konv.cli.history_plot import can_plot, plot_history
 from konv.cli.networks import NETWORKS
 from konv.models import Model
@@ -42,8 +43,6 @@ OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}  # classes of konv
 
 MODEL_FILE, HISTORY_FILE, PLOT_FILE = "model.safetensors", "history.csv", "history.png"
 
-_MOST = 2**63 - 1  # of what `fit` can count
-
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `train` to the commands."""
@@ -53,8 +52,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("data", metavar=f"{{{','.join(DATASETS)}}}", choices=DATASETS, help="data set")
     add("--model", choices=sorted(NETWORKS), default="cnn", help="network to train (%(default)s)")
     epochs, batch_sizes = _of_each_data_set("epochs"), _of_each_data_set("batch_size")
-    add("--epochs", type=_integer(1, _MOST), metavar="N", help=f"passes over the images ({epochs})")
-    add("--batch-size", type=_integer(1, _MOST), metavar="N", help=f"images per step ({batch_sizes})")
+    add("--epochs", type=integer(1, MOST), metavar="N", help=f"passes over the images ({epochs})")
+    add("--batch-size", type=integer(1, MOST), metavar="N", help=f"images per step ({batch_sizes})")
     add(
         "--optimizer",
         choices=sorted(OPTIMIZERS),
@@ -64,12 +63,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("--learning-rate", type=_positive, metavar="RATE", help="size of a step (the optimizer's own)")
     add(
         "--seed",
-        type=_integer(0, 2**32 - 1),
+        type=integer(0, 2**32 - 1),
         default=0,
         metavar="N",
         help="fixes every bit of the run (%(default)s)",
     )
-    add("--threads", type=_integer(1, 256), metavar="N", help="threads to compute with (the CPUs it may use)")
+    add("--threads", type=integer(1, 256), metavar="N", help="threads to compute with (the CPUs it may use)")
     add(
         "--out",
         type=_folder,
@@ -253,23 +252,6 @@ def _is_drawn(history: Path, picture: Path) -> bool:
 def _of_each_data_set(default: str) -> str:
     """Show a default that depends on the data set, for `--help`."""
     return ", ".join(f"{data}: {getattr(defaults, default)}" for data, defaults in DATASETS.items())
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    """Type of an option that takes an integer from `low` to `high`."""
-    wanted = f"an integer of at least {low}" if high == _MOST else f"an integer from {low} to {high}"
-
-    def parse(text: str) -> int:
-        value: int | None
-        try:
-            value = int(text)
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"must be {wanted}, received {text!r}")
-        return value
-
-    return parse
 
 
 def _folder(text: str) -> Path:

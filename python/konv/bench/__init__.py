@@ -1,0 +1,1 @@
+"""Benchmarks: Konv by itself and beside other libraries. `konv bench` runs them."""

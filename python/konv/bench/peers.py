@@ -1,0 +1,125 @@
+"""The libraries that are measured, each in worker processes of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+WORKER = Path(__file__).parent / "worker.py"
+
+# By library: the package whose presence tells, and the peers that it makes, which differ in layout.
+LIBRARIES = {
+    "konv": ("konv", ("konv",)),
+    "torch": ("torch", ("torch_nchw", "torch_nhwc")),
+}
+# What each instruction set of Konv is called elsewhere.
+ISAS = {
+    "avx512": {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
+    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "baseline": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+}
+# The threads of another peer may spin before they sleep, libgomp's for some milliseconds.
+SECONDS_TO_SLEEP = 0.01
+
+
+class Peer:
+    """A library in a worker process, which is asked one thing at a time, a line of JSON each way.
+
+    Parameters
+    ----------
+    name : str
+        One of those in LIBRARIES.
+    python : str
+        An interpreter that has the library and NumPy.
+    threads : int
+        What it may compute with.
+    isa : str, optional
+        The instruction set that it may use at most; the machine's best unless given.
+    """
+
+    def __init__(self, name: str, python: str, threads: int, isa: str | None = None) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            [python, str(WORKER), name, str(threads)],
+            env={**os.environ, **environment(threads, isa)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.versions: dict[str, str] = self.ask("versions")
+
+    def prepare(self, subject: str, **what: Any) -> None:
+        """Make something ready to be measured; what was ready before is dropped."""
+        self.ask("prepare", subject=subject, **what)
+
+    def save_result(self, path: Path) -> None:
+        """Compute once and save the result as NumPy arrays: `.npz`."""
+        self.ask("save_result", path=str(path))
+
+    def seconds_per_call(self, seconds: float) -> float:
+        """Mean time of a call, calling for `seconds`."""
+        time.sleep(SECONDS_TO_SLEEP)
+        answer: float = self.ask("seconds_per_call", seconds=seconds)
+        return answer
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        """Send a command and wait for its answer.
+
+        Raises
+        ------
+        ChildProcessError
+            If the worker failed.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps([command, arguments]) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # the answer, which isn't there either, says so
+        line = self._process.stdout.readline()
+        if not line:
+            raise ChildProcessError(f"{self.name}: its process ended, exit status {self._process.wait()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise ChildProcessError(f"{self.name}: {answer['error']}")
+        return answer["answer"]
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def environment(threads: int, isa: str | None) -> dict[str, str]:
+    """Return the variables that hold every library to as many threads and to an instruction set."""
+    names = ("KONV_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    pins = {} if isa is None else {"KONV_ISA": isa, **ISAS.get(isa, {})}
+    return {**dict.fromkeys(names, str(threads)), **pins}
+
+
+def installed(pythons: Mapping[str, str]) -> dict[str, str]:
+    """Find libraries: the interpreter of each, from `pythons` or, where it has the library, this one."""
+    found = {"konv": sys.executable}
+    for library, (package, _) in LIBRARIES.items():
+        if library in pythons:
+            found[library] = pythons[library]
+        elif importlib.util.find_spec(package) is not None:
+            found[library] = sys.executable
+    return found
+
+
+def start(pythons: Mapping[str, str], threads: int, isa: str | None) -> list[Peer]:
+    """Start the peers of libraries; Konv is the first."""
+    return [
+        Peer(name, python, threads, isa)
+        for library, python in pythons.items()
+        for name in LIBRARIES[library][1]
+    ]

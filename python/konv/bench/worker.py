@@ -1,0 +1,80 @@
+"""The process of one peer: reads a line of JSON for each command, writes one for each answer.
+
+    python worker.py PEER THREADS
+
+It is run by its path: a peer's Python need not have Konv, nor what Konv needs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    del sys.path[0]  # this folder, whose names are not meant for others
+
+import importlib
+import json
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+
+def main(peer: str, threads: int) -> None:
+    """Answer commands until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    library = peer.partition("_")[0]
+    if library != "konv":
+        package = ModuleType("konv")  # without what its __init__ imports
+        package.__path__ = [str(Path(__file__).parents[1])]
+        sys.modules["konv"] = package
+    worker = Worker(peer, importlib.import_module(f"konv.bench.libraries.{library}_peer"), threads)
+    for line in sys.stdin:
+        command, arguments = json.loads(line)
+        try:
+            answer = {"answer": getattr(worker, command)(**arguments)}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+class Worker:
+    """What a peer can be asked."""
+
+    def __init__(self, peer: str, library: Any, threads: int) -> None:
+        self.peer, self.library, self.threads = peer, library, threads
+        self.prepared: Any = None
+
+    def versions(self) -> dict[str, str]:
+        """Of the library, and what it says of itself."""
+        versions: dict[str, str] = self.library.start(self.threads)
+        return versions
+
+    def limits(self, cache_bytes: int, seconds: float) -> dict[str, float]:
+        """Measure the machine; Konv's worker only."""
+        limits: dict[str, float] = self.library.limits(cache_bytes, seconds)
+        return limits
+
+    def prepare(self, subject: str, **what: Any) -> None:
+        """Make something ready to be measured."""
+        self.prepared = None
+        self.prepared = self.library.SUBJECTS[subject](self.peer, **what)
+
+    def save_result(self, path: str) -> None:
+        """Compute once and save the result's arrays; then compute on every copy."""
+        with self.library.poisoned():
+            np.savez(path, *self.prepared.result())
+        self.prepared.warm_up()
+
+    def seconds_per_call(self, seconds: float) -> float:
+        """Mean time of a call."""
+        time: float = self.prepared.seconds_per_call(seconds)
+        return time
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
