@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "core/arithmetic.hpp"
 #include "cpu/conv2d.hpp"
 
 namespace konv::cpu {
@@ -16,6 +17,20 @@ bool one_filter_a_channel(const Conv2dShape& shape) { return shape.is_depthwise(
 
 // There the gradient of x would fill the lanes of the tile with few channels.
 bool few_channels(const Conv2dShape& shape) { return shape.group_channels() < 16; }
+
+// Winograd is for float32 alone: its rounding errors are larger than those of direct sums.
+bool winograd_kernel(const Conv2dShape& shape) {
+  const auto plain = [](const WindowAxis& axis) { return axis.stride == 1 && axis.dilation == 1; };
+  return shape.h.window == shape.w.window && (shape.h.window == 3 || shape.h.window == 5) && plain(shape.h) &&
+         plain(shape.w);
+}
+
+// With few tiles the transform of C x K sums costs what their products save.
+bool many_winograd_tiles(const Conv2dShape& shape) {
+  const int64_t outputs = 7 - shape.h.window;
+  const int64_t tiles = shape.N * ceil_div(shape.h.out, outputs) * ceil_div(shape.w.out, outputs);
+  return shape.groups == 1 && shape.C >= 16 && shape.K >= 16 && tiles >= 32;
+}
 
 // "auto" takes the first row that can do the shape and is preferred for it, a named algorithm its first row
 // that can.
@@ -54,6 +69,13 @@ constexpr Row<KernelGradient<T>> kKernelGradient[] = {
     {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_kernel_gradient<T>},
     {Algorithm::kDirect, any_shape, any_shape, direct_kernel_gradient<T>},
     {Algorithm::kReference, any_shape, any_shape, reference_kernel_gradient<T>},
+};
+template <>
+constexpr Row<KernelGradient<float>> kKernelGradient<float>[] = {
+    {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_kernel_gradient<float>},
+    {Algorithm::kWinograd, winograd_kernel, many_winograd_tiles, winograd_kernel_gradient},
+    {Algorithm::kDirect, any_shape, any_shape, direct_kernel_gradient<float>},
+    {Algorithm::kReference, any_shape, any_shape, reference_kernel_gradient<float>},
 };
 
 struct Name {

@@ -10,6 +10,7 @@ extern const Conv2dDirectKernels<float> kConv2dDirectFloat32;
 extern const Conv2dDirectKernels<double> kConv2dDirectFloat64;
 extern const Conv2dDepthwiseKernels<float> kConv2dDepthwiseFloat32;
 extern const Conv2dDepthwiseKernels<double> kConv2dDepthwiseFloat64;
+extern const WinogradKernelGradientKernels kWinogradKernelGradient;
 extern const RowsKernels<float> kRowsFloat32;
 extern const RowsKernels<double> kRowsFloat64;
 extern const Pool2dKernels<float> kPool2dFloat32;
@@ -25,10 +26,28 @@ extern const PeakKernels<double> kPeakFloat64;
 
 extern const KernelTable kTable = {
     KONV_STRING(KONV_ISA),
-    {&kConv2dDirectFloat32, &kConv2dDepthwiseFloat32, &kRowsFloat32, &kPool2dFloat32, &kElementwiseFloat32,
-     &kBatchNormFloat32, &kOptimizerFloat32, &kPeakFloat32},
-    {&kConv2dDirectFloat64, &kConv2dDepthwiseFloat64, &kRowsFloat64, &kPool2dFloat64, &kElementwiseFloat64,
-     &kBatchNormFloat64, &kOptimizerFloat64, &kPeakFloat64},
+    {
+        &kConv2dDirectFloat32,
+        &kConv2dDepthwiseFloat32,
+        &kWinogradKernelGradient,
+        &kRowsFloat32,
+        &kPool2dFloat32,
+        &kElementwiseFloat32,
+        &kBatchNormFloat32,
+        &kOptimizerFloat32,
+        &kPeakFloat32,
+    },
+    {
+        &kConv2dDirectFloat64,
+        &kConv2dDepthwiseFloat64,
+        nullptr,  // Winograd is for float32 alone
+        &kRowsFloat64,
+        &kPool2dFloat64,
+        &kElementwiseFloat64,
+        &kBatchNormFloat64,
+        &kOptimizerFloat64,
+        &kPeakFloat64,
+    },
 };
 
 }  // namespace konv::cpu::KONV_ISA

@@ -1,0 +1,222 @@
+// Gradient of the kernel by Winograd: dW = G^T [ sum over tiles of (B^T d B) . (A g A^T) ] G.
+//
+// Two ways to sum, chosen by the shape. Fused, where the 36 C x K sums fit L2 beside a block of transformed
+// tiles: a task owns a split of the tiles and alternates between transforms and products, which stay in L2;
+// the splits' kernels are added in order. Staged, where they don't: chunks of tiles are transformed, threads
+// sharing out the tiles, then multiplied, threads sharing out blocks of (C, K), each of which adds the chunks
+// in order. All cuts of the sum over tiles are functions of the shape, so the bits are the same for any
+// number of threads.
+#include <algorithm>
+
+#include "cpu/carver.hpp"
+#include "cpu/conv2d_algorithms.hpp"
+#include "cpu/isa.hpp"
+#include "cpu/result.hpp"
+#include "cpu/threads.hpp"
+
+namespace konv::cpu {
+namespace {
+
+constexpr int64_t kFusedSums = 4096;  // C * K of the largest sums that stay in L2: 576 KiB
+constexpr int64_t kFusedTiles = 28;   // of a block
+constexpr int64_t kSplitTiles = 128;  // that a split has at least: each costs a transform of the sums
+constexpr int64_t kSplits = 16;
+constexpr int64_t kChunkTiles = 196;  // loads and stores of the sums cost 1/50 of their multiplications
+constexpr int64_t kBlockChannels = 64, kBlockFilters = 64;
+constexpr int64_t kTaskTiles = 4;  // transformed in one task
+constexpr int64_t kPadding = 16;   // elements between points, which would share cache sets
+
+// Transformed tiles of all channels or filters, see kernels/conv2d_winograd_kernel_gradient.hpp.
+struct Panels {
+  int64_t panel_stride, point_stride;
+  int64_t elements() const { return kWinogradPoints * point_stride; }
+};
+
+class WinogradKernelGradientRun {
+ public:
+  explicit WinogradKernelGradientRun(const Conv2dShape& shape)
+      : shape_(shape),
+        kernels_(*kernels<float>().winograd_kernel_gradient),
+        taps_(shape.h.window == 3 ? kernels_.taps3 : kernels_.taps5),
+        outputs_(7 - shape.h.window),
+        tile_rows_(ceil_div(shape.h.out, outputs_)),
+        tile_columns_(ceil_div(shape.w.out, outputs_)),
+        tiles_(shape.N * tile_rows_ * tile_columns_),
+        channels_(shape.group_channels()),
+        filters_(shape.group_filters()),
+        fused_(channels_ * filters_ <= kFusedSums) {
+    if (fused_) {
+      while (splits_ < kSplits && tiles_ >= 2 * splits_ * kSplitTiles) splits_ *= 2;
+      cuts_ = std::max<int64_t>(1, ceil_div(ceil_div(tiles_, splits_), kFusedTiles));
+      block_tiles_ = ceil_div(ceil_div(tiles_, splits_), cuts_);
+      block_channels_ = channels_;
+      block_filters_ = filters_;
+    } else {
+      cuts_ = std::max<int64_t>(1, ceil_div(tiles_, kChunkTiles));
+      block_tiles_ = ceil_div(tiles_, cuts_);
+      block_channels_ = std::min(channels_, kBlockChannels);
+      block_filters_ = std::min(filters_, kBlockFilters);
+    }
+    channel_blocks_ = ceil_div(channels_, block_channels_);
+    filter_blocks_ = ceil_div(filters_, block_filters_);
+    data_ = panels(channels_);
+    grad_ = panels(filters_);
+    sums_columns_ = ceil_div(block_filters_, kernels_.lanes) * kernels_.lanes;
+    sums_point_ = block_channels_ * sums_columns_ + kPadding;
+    const int64_t tasks = fused_ ? shape.groups * splits_ : channel_blocks_ * filter_blocks_;
+    threads_ = threads_for(tasks, shape.flops() / kFlopsPerNanosecond);
+  }
+
+  int64_t scratch_bytes() const {
+    Carver carver;
+    carve(carver);
+    return carver.bytes();
+  }
+
+  void run(const float* x, const float* grad, float* grad_kernel, void* scratch) const {
+    if (tiles_ == 0) {
+      std::fill(grad_kernel, grad_kernel + shape_.kernel_size(), 0.0f);
+      return;
+    }
+    Carver carver(scratch);
+    const Scratch s = carve(carver);
+    if (fused_) {
+      parallel_for(threads_, shape_.groups * splits_,
+                   [&](int64_t task, int thread) { run_split(x, grad, grad_kernel, s, task, thread); });
+      if (splits_ > 1) add_splits(s.partial, grad_kernel);
+    } else {
+      for (int64_t group = 0; group < shape_.groups; ++group)
+        for (int64_t chunk = 0; chunk < cuts_; ++chunk) run_chunk(x, grad, grad_kernel, s, group, chunk);
+    }
+  }
+
+ private:
+  struct Scratch {
+    float *data, *grad, *sums;
+    float* partial;  // [split][tap][C][K]
+  };
+
+  Panels panels(int64_t channels) const {
+    const int64_t panel = block_tiles_ * kernels_.panel_width;
+    return {panel, ceil_div(channels, kernels_.panel_width) * panel + kPadding};
+  }
+
+  // Sums of one block of (C, K).
+  int64_t sums_elements() const { return kWinogradPoints * sums_point_; }
+
+  Scratch carve(Carver& carver) const {
+    Scratch s{};
+    const int64_t copies = fused_ ? threads_ : 1;
+    s.data = carver.take<float>(copies * data_.elements());
+    s.grad = carver.take<float>(copies * grad_.elements());
+    s.sums = carver.take<float>((cuts_ > 1 && !fused_ ? channel_blocks_ * filter_blocks_ : threads_) *
+                                sums_elements());
+    if (splits_ > 1) s.partial = carver.take<float>(splits_ * shape_.kernel_size());
+    return s;
+  }
+
+  // Both operands of tile [0, tiles_) of a group as tile `t` of the panels.
+  void transform(const float* x, const float* grad, int64_t group, int64_t tile, int64_t t, float* data,
+                 float* grad_panels) const {
+    const int64_t n = tile / (tile_rows_ * tile_columns_);
+    const int64_t row = tile / tile_columns_ % tile_rows_ * outputs_,
+                  column = tile % tile_columns_ * outputs_;
+    const int64_t at = t * kernels_.panel_width;
+    kernels_.transform_data({x + n * shape_.h.size * shape_.w.size * shape_.C + group * channels_,
+                             shape_.w.size * shape_.C, shape_.C, shape_.h.size, shape_.w.size,
+                             row - shape_.h.before, column - shape_.w.before, channels_, data + at,
+                             data_.point_stride, data_.panel_stride});
+    taps_.transform_grad({grad + n * shape_.h.out * shape_.w.out * shape_.K + group * filters_,
+                          shape_.w.out * shape_.K, shape_.K, shape_.h.out, shape_.w.out, row, column,
+                          filters_, grad_panels + at, grad_.point_stride, grad_.panel_stride});
+  }
+
+  // Adds `tiles` transformed tiles to a block's sums.
+  void multiply(const float* data, const float* grad, int64_t tiles, int64_t first_channel,
+                int64_t first_filter, float* sums, bool accumulate) const {
+    const int64_t W = kernels_.panel_width;
+    kernels_.multiply({data + first_channel / W * data_.panel_stride, data_.point_stride, data_.panel_stride,
+                       grad + first_filter / W * grad_.panel_stride, grad_.point_stride, grad_.panel_stride,
+                       tiles, std::min(block_channels_, channels_ - first_channel),
+                       std::min(block_filters_, filters_ - first_filter), sums, sums_point_, sums_columns_,
+                       accumulate});
+  }
+
+  // The block's part of the kernel [tap][C][K] that begins at `kernel`.
+  void finish(const float* sums, int64_t group, int64_t first_channel, int64_t first_filter,
+              float* kernel) const {
+    taps_.finish({sums, sums_point_, sums_columns_, std::min(block_channels_, channels_ - first_channel),
+                  std::min(block_filters_, filters_ - first_filter),
+                  kernel + first_channel * shape_.K + group * filters_ + first_filter, channels_ * shape_.K,
+                  shape_.K});
+  }
+
+  void run_split(const float* x, const float* grad, float* grad_kernel, const Scratch& s, int64_t task,
+                 int thread) const {
+    const int64_t group = task / splits_, split = task % splits_;
+    const int64_t first = tiles_ * split / splits_, last = tiles_ * (split + 1) / splits_;
+    float *data = s.data + thread * data_.elements(), *panels = s.grad + thread * grad_.elements(),
+          *sums = s.sums + thread * sums_elements();
+    for (int64_t block = 0; block < cuts_; ++block) {
+      const int64_t begin = first + (last - first) * block / cuts_,
+                    end = first + (last - first) * (block + 1) / cuts_;
+      for (int64_t tile = begin; tile < end; ++tile)
+        transform(x, grad, group, tile, tile - begin, data, panels);
+      multiply(data, panels, end - begin, 0, 0, sums, block > 0);
+    }
+    finish(sums, group, 0, 0, splits_ > 1 ? s.partial + split * shape_.kernel_size() : grad_kernel);
+  }
+
+  void add_splits(const float* partial, float* grad_kernel) const {
+    const int64_t rows = shape_.kernel_size() / shape_.K, size = shape_.kernel_size();
+    parallel_for(threads_for(rows, static_cast<double>(size * splits_)), rows, [&](int64_t row, int) {
+      float* out = grad_kernel + row * shape_.K;
+      const float* from = partial + row * shape_.K;
+      for (int64_t k = 0; k < shape_.K; ++k) out[k] = from[k] + from[size + k];
+      for (int64_t split = 2; split < splits_; ++split)
+        for (int64_t k = 0; k < shape_.K; ++k) out[k] += from[split * size + k];
+    });
+  }
+
+  void run_chunk(const float* x, const float* grad, float* grad_kernel, const Scratch& s, int64_t group,
+                 int64_t chunk) const {
+    const int64_t begin = tiles_ * chunk / cuts_, end = tiles_ * (chunk + 1) / cuts_;
+    parallel_for(threads_, ceil_div(end - begin, kTaskTiles), [&](int64_t task, int) {
+      const int64_t first = begin + task * kTaskTiles, last = std::min(first + kTaskTiles, end);
+      for (int64_t tile = first; tile < last; ++tile)
+        transform(x, grad, group, tile, tile - begin, s.data, s.grad);
+    });
+    parallel_for(threads_, channel_blocks_ * filter_blocks_, [&](int64_t block, int thread) {
+      const int64_t first_channel = block / filter_blocks_ * block_channels_,
+                    first_filter = block % filter_blocks_ * block_filters_;
+      float* sums = s.sums + (cuts_ > 1 ? block : thread) * sums_elements();
+      multiply(s.data, s.grad, end - begin, first_channel, first_filter, sums, chunk > 0);
+      if (chunk + 1 == cuts_) finish(sums, group, first_channel, first_filter, grad_kernel);
+    });
+  }
+
+  Conv2dShape shape_;
+  const WinogradKernelGradientKernels& kernels_;
+  const WinogradKernelGradientTaps& taps_;
+  int64_t outputs_;  // of a tile, along an axis
+  int64_t tile_rows_, tile_columns_, tiles_;
+  int64_t channels_, filters_;  // of a group
+  bool fused_;
+  int64_t splits_ = 1, cuts_, block_tiles_;  // cuts_: blocks of a split, or chunks, of up to block_tiles_
+  int64_t block_channels_, block_filters_, channel_blocks_, filter_blocks_;
+  Panels data_, grad_;
+  int64_t sums_columns_, sums_point_;
+  int threads_;
+};
+
+}  // namespace
+
+Buffer winograd_kernel_gradient(const char* op, const Conv2dShape& shape, const float* x, const float* grad) {
+  const WinogradKernelGradientRun run(shape);
+  auto [result, scratch] = allocate(
+      op, {checked_bytes(op, "the result", shape.kernel_dims(), sizeof(float)), run.scratch_bytes()});
+  run.run(x, grad, result.as<float>(), scratch.data());
+  return std::move(result);
+}
+
+}  // namespace konv::cpu

@@ -1,0 +1,155 @@
+// Gradient of the kernel by Winograd: transforms of tiles, sums of products, transform of the sums.
+//
+// Contracts: conv2d_winograd_kernel_gradient.hpp. The products are the outer-product tile of the direct
+// kernels: KONV_TILE_ROWS channels by two vectors of filters, accumulated over tiles in registers. Every sum
+// has one accumulator that adds in the order of the tiles, so no result depends on where a tile begins.
+#include "cpu/kernels/conv2d_winograd_kernel_gradient.hpp"
+
+#include "cpu/kernels/winograd_transforms.hpp"
+
+namespace konv::cpu::KONV_ISA {
+namespace {
+
+constexpr int kTileRows = KONV_TILE_ROWS;
+constexpr int kLaneCount = kLanes<float>;
+constexpr int kPanelWidth = 2 * kLaneCount;
+static_assert(kWinogradPoints == kWinogradTile * kWinogradTile);
+
+// ---- transforms ----
+
+KONV_INLINE WinogradVector load_lanes(const float* p, int64_t count) {
+  return count >= kLaneCount ? load(p) : load_partial(p, count);
+}
+
+template <class Transform>
+void transform(const WinogradTileSource& s) {
+  constexpr int kIn = Transform::kIn;
+  const float* first = s.image + s.row * s.row_stride + s.column * s.column_stride;
+  const bool inside = s.row >= 0 && s.column >= 0 && s.row + kIn <= s.rows && s.column + kIn <= s.columns;
+  for (int64_t c = 0; c < s.channels; c += kLaneCount) {
+    const float* from = first + c;
+    float* to = s.tile + c / kPanelWidth * s.panel_stride + c % kPanelWidth;
+    const int64_t count = s.channels - c;
+    const auto put = [&](int row, int column, WinogradVector v) __attribute__((always_inline)) {
+      store(to + (row * kWinogradTile + column) * s.point_stride, v);
+    };
+    if (inside && count >= kLaneCount) {
+      transform_tile<Transform>(
+          [&](int row, int column) __attribute__((always_inline)) {
+            return load(from + row * s.row_stride + column * s.column_stride);
+          },
+          put);
+    } else {
+      transform_tile<Transform>(
+          [&](int row, int column) __attribute__((always_inline)) {
+            const int64_t y = s.row + row, x = s.column + column;
+            if (y < 0 || y >= s.rows || x < 0 || x >= s.columns) return WinogradVector{};
+            return load_lanes(from + row * s.row_stride + column * s.column_stride, count);
+          },
+          put);
+    }
+  }
+}
+
+template <int R>
+void finish(const WinogradKernelSums& s) {
+  for (int64_t c = 0; c < s.channels; ++c)
+    for (int64_t k = 0; k < s.filters; k += kLaneCount) {
+      const float* sums = s.sums + c * s.columns + k;
+      float* kernel = s.kernel + c * s.channel_stride + k;
+      const int64_t count = s.filters - k;
+      transform_tile<KernelAdjoint<R>>(
+          [&](int row, int column) __attribute__((always_inline)) {
+            return load(sums + (row * kWinogradTile + column) * s.sums_point);
+          },
+          [&](int row, int column, WinogradVector v) __attribute__((always_inline)) {
+            float* tap = kernel + (row * R + column) * s.tap_stride;
+            if (count >= kLaneCount)
+              store(tap, v);
+            else
+              store_partial(tap, v, count);
+          });
+    }
+}
+
+// ---- products ----
+
+// One panel of channels by one panel of filters at one point.
+struct PanelProduct {
+  const float* data;
+  const float* grad;
+  int64_t tiles;
+  float* sums;
+  int64_t columns;
+  bool accumulate;
+};
+
+template <int Rows, int Vectors>
+KONV_INLINE void multiply_tile(const PanelProduct& p, int64_t row) {
+  WinogradVector acc[Rows][Vectors] = {};
+  const float* a = p.data + row;
+  const float* b = p.grad;
+  for (int64_t t = 0; t < p.tiles; ++t, a += kPanelWidth, b += kPanelWidth) {
+    WinogradVector bv[Vectors];
+#pragma GCC unroll 2
+    for (int j = 0; j < Vectors; ++j) bv[j] = load(b + j * kLaneCount);
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < Vectors; ++j) acc[i][j] += a[i] * bv[j];
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < Vectors; ++j) {
+      float* sum = p.sums + (row + i) * p.columns + j * kLaneCount;
+      store(sum, p.accumulate ? load(sum) + acc[i][j] : acc[i][j]);
+    }
+}
+
+template <int Vectors>
+struct ProductTile {
+  const PanelProduct& product;
+  int64_t row;
+  template <int Rows>
+  void run() const {
+    multiply_tile<Rows, Vectors>(product, row);
+  }
+};
+
+template <int Vectors>
+void multiply_panel(const PanelProduct& p, int64_t rows) {
+  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;  // of equal height, give or take one
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const int64_t begin = rows * tile / tiles, end = rows * (tile + 1) / tiles;
+    with_rows<kTileRows>(end - begin, ProductTile<Vectors>{p, begin});
+  }
+}
+
+void multiply(const WinogradProducts& s) {
+  for (int64_t point = 0; point < kWinogradPoints; ++point)
+    for (int64_t k = 0; k < s.filters; k += kPanelWidth)
+      for (int64_t c = 0; c < s.channels; c += kPanelWidth) {
+        const PanelProduct panel{s.data + point * s.data_point + c / kPanelWidth * s.data_panel,
+                                 s.grad + point * s.grad_point + k / kPanelWidth * s.grad_panel,
+                                 s.tiles,
+                                 s.sums + point * s.sums_point + c * s.columns + k,
+                                 s.columns,
+                                 s.accumulate};
+        const int64_t rows = minimum(kPanelWidth, s.channels - c);
+        if (s.filters - k > kLaneCount)
+          multiply_panel<2>(panel, rows);
+        else
+          multiply_panel<1>(panel, rows);
+      }
+}
+
+template <int R>
+constexpr WinogradKernelGradientTaps kTaps = {transform<OutputAdjoint<R>>, finish<R>};
+
+}  // namespace
+
+extern const WinogradKernelGradientKernels kWinogradKernelGradient = {
+    kLaneCount, kPanelWidth, transform<DataTransform>, multiply, kTaps<3>, kTaps<5>};
+
+}  // namespace konv::cpu::KONV_ISA

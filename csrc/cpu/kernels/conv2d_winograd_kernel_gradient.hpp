@@ -1,0 +1,61 @@
+// Contracts of the kernels of the gradient of the kernel by Winograd (winograd_transforms.hpp):
+//   dW = G^T [ sum over tiles of (B^T d B) . (A g A^T) ] G       d: 6x6 of x, g: m x m of grad
+//
+// Transformed tiles lie in panels, point by point: element `channel` of tile t at point p is
+//   panels[p * point_stride + channel / W * panel_stride + t * W + channel % W],   W = panel_width,
+// so that the sum over tiles at a point is a matrix product whose two operands are read as they lie. The
+// lanes behind the last channel are zero. Pointers need the alignment of their element only.
+#pragma once
+
+#include <stdint.h>
+
+namespace konv::cpu {
+
+constexpr int64_t kWinogradPoints = 36;
+
+// One tile of an image, all channels; pixels outside the image count as zero.
+struct WinogradTileSource {
+  const float* image;  // pixel (0, 0), first channel
+  int64_t row_stride, column_stride;
+  int64_t rows, columns;  // of the image
+  int64_t row, column;    // the tile's first pixel: [-6, rows), [-6, columns)
+  int64_t channels;
+  float* tile;  // the tile's element 0 in the panels
+  int64_t point_stride, panel_stride;
+};
+
+// sums[p * sums_stride + c * columns + k] (+)= sum over t of data[p][c / W][t][c % W] * grad[p][k / W][t][k %
+// W] for all points, c in [0, channels), k in [0, filters) rounded up to whole vectors.
+struct WinogradProducts {
+  const float* data;
+  int64_t data_point, data_panel;
+  const float* grad;
+  int64_t grad_point, grad_panel;
+  int64_t tiles, channels, filters;
+  float* sums;
+  int64_t sums_point, columns;
+  bool accumulate;  // add to sums; else overwrite whatever they hold
+};
+
+// kernel[tap * tap_stride + c * channel_stride + k] = (G^T sums G)[tap]; sums as above.
+struct WinogradKernelSums {
+  const float* sums;
+  int64_t sums_point, columns;
+  int64_t channels, filters;
+  float* kernel;
+  int64_t tap_stride, channel_stride;
+};
+
+struct WinogradKernelGradientTaps {
+  void (*transform_grad)(const WinogradTileSource&);  // A g A^T; a tile begins at a pixel of the image
+  void (*finish)(const WinogradKernelSums&);
+};
+
+struct WinogradKernelGradientKernels {
+  int lanes, panel_width;
+  void (*transform_data)(const WinogradTileSource&);  // B^T d B
+  void (*multiply)(const WinogradProducts&);
+  WinogradKernelGradientTaps taps3, taps5;
+};
+
+}  // namespace konv::cpu
