@@ -1,4 +1,4 @@
-// ReLU and the error function; argument spellings: python/konv/_core.pyi.
+// ReLU, sums and the error function; argument spellings: python/konv/_core.pyi.
 #include "bindings/array.hpp"
 #include "core/conv2d_shape.hpp"
 #include "cpu/elementwise.hpp"
@@ -29,6 +29,18 @@ py::array relu_backward(const py::array& grad, const py::array& y) {
   });
 }
 
+py::array add(const py::array& a, const py::array& b, bool relu) {
+  const char* op = "add";
+  require_dims(op, "b", dims_of(b), dims_of(a));
+  return with_dtype(op, "a", a, [&](auto zero) {
+    using T = decltype(zero);
+    const T *as = data_of<T>(op, "a", a), *bs = data_of<T>(op, "b", b);
+    const int64_t count = a.size();
+    cpu::Buffer y = without_gil([&] { return cpu::add(op, as, bs, count, relu); });
+    return to_array<T>(std::move(y), dims_of(a));
+  });
+}
+
 py::array erf(const py::array& x) {
   const char* op = "erf";
   return with_dtype(op, "x", x, [&](auto zero) {
@@ -45,6 +57,7 @@ py::array erf(const py::array& x) {
 void bind_elementwise(py::module_& module) {
   module.def("relu", &relu);
   module.def("relu_backward", &relu_backward);
+  module.def("add", &add);
   module.def("erf", &erf);
 }
 

@@ -6,6 +6,7 @@
 #include "cpu/blocks.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/result.hpp"
+#include "cpu/streaming.hpp"
 
 namespace konv::cpu {
 namespace {
@@ -17,26 +18,41 @@ Buffer allocate_like(const char* op, int64_t count) {
   return allocate(op, checked_multiply(op, "the result", count, sizeof(T)));
 }
 
+// Calls run(first, size, result, streamed) on blocks of the elements; all begin at multiples of 64 bytes.
+template <class T, class Run>
+Buffer map_elements(const char* op, int64_t count, const Run& run) {
+  Buffer result = allocate_like<T>(op, count);
+  T* y = result.as<T>();
+  const bool streamed = worth_streaming(count * static_cast<int64_t>(sizeof(T)));
+  for_each_block(count, 1, [&](int64_t first, int64_t size) { run(first, size, y + first, streamed); });
+  return result;
+}
+
 }  // namespace
 
 template <class T>
 Buffer relu(const char* op, const T* x, int64_t count) {
-  Buffer result = allocate_like<T>(op, count);
-  T* y = result.as<T>();
-  const ElementwiseKernels<T>& k = *kernels<T>().elementwise;
-  for_each_block(count, 1, [&](int64_t first, int64_t size) { k.relu(x + first, size, y + first); });
-  return result;
+  const auto kernel = kernels<T>().elementwise->relu;
+  return map_elements<T>(op, count, [&](int64_t first, int64_t size, T* y, bool streamed) {
+    kernel(x + first, size, y, streamed);
+  });
 }
 
 template <class T>
 Buffer relu_backward(const char* op, const T* grad, const T* y, int64_t count) {
-  Buffer result = allocate_like<T>(op, count);
-  T* grad_x = result.as<T>();
-  const ElementwiseKernels<T>& k = *kernels<T>().elementwise;
-  for_each_block(count, 1, [&](int64_t first, int64_t size) {
-    k.relu_backward(grad + first, y + first, size, grad_x + first);
+  const auto kernel = kernels<T>().elementwise->relu_backward;
+  return map_elements<T>(op, count, [&](int64_t first, int64_t size, T* grad_x, bool streamed) {
+    kernel(grad + first, y + first, size, grad_x, streamed);
   });
-  return result;
+}
+
+template <class T>
+Buffer add(const char* op, const T* a, const T* b, int64_t count, bool relu) {
+  const ElementwiseKernels<T>& k = *kernels<T>().elementwise;
+  const auto kernel = relu ? k.add_relu : k.add;
+  return map_elements<T>(op, count, [&](int64_t first, int64_t size, T* y, bool streamed) {
+    kernel(a + first, b + first, size, y, streamed);
+  });
 }
 
 template <class T>
@@ -53,6 +69,8 @@ template Buffer relu<float>(const char*, const float*, int64_t);
 template Buffer relu<double>(const char*, const double*, int64_t);
 template Buffer relu_backward<float>(const char*, const float*, const float*, int64_t);
 template Buffer relu_backward<double>(const char*, const double*, const double*, int64_t);
+template Buffer add<float>(const char*, const float*, const float*, int64_t, bool);
+template Buffer add<double>(const char*, const double*, const double*, int64_t, bool);
 template Buffer erf<float>(const char*, const float*, int64_t);
 template Buffer erf<double>(const char*, const double*, int64_t);
 

@@ -92,6 +92,13 @@ struct WholeVector {
   void store(T* p, Vector<T> v) const { KONV_ISA::store(p, v); }
 };
 
+// Writes past the caches; only for vectors at aligned addresses.
+template <class T>
+struct StreamedVector {
+  Vector<T> load(const T* p) const { return KONV_ISA::load(p); }
+  void store(T* p, Vector<T> v) const { stream(p, v); }
+};
+
 template <class T>
 struct PartialVector {
   int64_t count;
@@ -101,15 +108,28 @@ struct PartialVector {
 
 // Calls body(i, access) until the vectors that begin at i have covered [0, count); access loads and stores
 // them.
-template <class T, class Body>
+template <class T, class Access = WholeVector<T>, class Body>
 KONV_INLINE void for_each_vector(int64_t count, const Body& body) {
   int64_t i = 0;
-  for (; i + kLanes<T> <= count; i += kLanes<T>) body(i, WholeVector<T>{});
+  for (; i + kLanes<T> <= count; i += kLanes<T>) body(i, Access{});
   if (i == count) return;
   if (count >= kLanes<T>)
     body(count - kLanes<T>, WholeVector<T>{});
   else
     body(int64_t{0}, PartialVector<T>{count});
+}
+
+template <class T>
+KONV_INLINE bool is_aligned(const T* p) {
+  return reinterpret_cast<uintptr_t>(p) % KONV_VECTOR_BYTES == 0;
+}
+
+// The same for a result that may be streamed.
+template <class T, class Body>
+KONV_INLINE void for_each_vector_of(const T* result, bool streamed, int64_t count, const Body& body) {
+  if (!streamed || !is_aligned(result)) return for_each_vector<T>(count, body);
+  for_each_vector<T, StreamedVector<T>>(count, body);
+  stream_fence();
 }
 
 }  // namespace

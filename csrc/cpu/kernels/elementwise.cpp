@@ -1,4 +1,4 @@
-// ReLU and its gradient; contracts: elementwise.hpp.
+// ReLU, its gradient and sums; contracts: elementwise.hpp.
 #include "cpu/kernels/elementwise.hpp"
 
 #include "cpu/kernels/chunks.hpp"
@@ -7,20 +7,34 @@ namespace konv::cpu::KONV_ISA {
 namespace {
 
 template <class T>
-void relu_forward(const T* x, int64_t count, T* y) {
-  for_each_vector<T>(count,
+void relu_forward(const T* x, int64_t count, T* y, bool streamed) {
+  for_each_vector_of(y, streamed, count,
                      [&](int64_t i, auto access) { access.store(y + i, relu<T>(access.load(x + i))); });
 }
 
 template <class T>
-void relu_backward(const T* grad, const T* y, int64_t count, T* grad_x) {
-  for_each_vector<T>(count, [&](int64_t i, auto access) {
+void relu_backward(const T* grad, const T* y, int64_t count, T* grad_x, bool streamed) {
+  for_each_vector_of(grad_x, streamed, count, [&](int64_t i, auto access) {
     access.store(grad_x + i, access.load(y + i) <= 0 ? Vector<T>{} : access.load(grad + i));
   });
 }
 
 template <class T>
-constexpr ElementwiseKernels<T> kKernels = {relu_forward<T>, relu_backward<T>};
+void add(const T* a, const T* b, int64_t count, T* y, bool streamed) {
+  for_each_vector_of(y, streamed, count, [&](int64_t i, auto access) {
+    access.store(y + i, access.load(a + i) + access.load(b + i));
+  });
+}
+
+template <class T>
+void add_relu(const T* a, const T* b, int64_t count, T* y, bool streamed) {
+  for_each_vector_of(y, streamed, count, [&](int64_t i, auto access) {
+    access.store(y + i, relu<T>(access.load(a + i) + access.load(b + i)));
+  });
+}
+
+template <class T>
+constexpr ElementwiseKernels<T> kKernels = {relu_forward<T>, relu_backward<T>, add<T>, add_relu<T>};
 
 }  // namespace
 
