@@ -1,4 +1,8 @@
-"""The same bits for any number of threads, in every run, in a forked child, for any batch around an image."""
+"""The same bits for any number of threads, in every run and process, for any batch around an image.
+
+With every algorithm: the environment variable KONV_ALGORITHM steers all passes, and leaves a pass to "auto"
+where the algorithm can't do it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,13 @@ import json
 import os
 import select
 import signal
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +35,7 @@ from cases import (
     NormCase,
     PoolCase,
     TransposeCase,
+    pick,
 )
 from konv import _core, ops
 from tolerance import assert_same_bits
@@ -40,6 +48,9 @@ LARGE_CASES = (
     ConvCase("large_first_layer", (4, 56, 56, 3), (3, 3, 3, 32), padding="same"),
     ConvCase("large_pointwise", (3, 30, 30, 64), (1, 1, 64, 64)),
     ConvCase("large_many_channels", (2, 7, 7, 256), (3, 3, 256, 160), padding="same"),
+    ConvCase("large_ragged", (2, 21, 26, 72), (3, 3, 72, 65), padding=((2, 0), (0, 1))),
+    ConvCase("large_5x5", (2, 19, 21, 24), (5, 5, 24, 40), padding="same"),
+    ConvCase("large_grouped", (3, 19, 22, 40), (3, 3, 10, 60), padding="same", groups=4),
     ConvCase("large_depthwise", (3, 60, 60, 40), (3, 3, 1, 40), padding="same", groups=40),
     TransposeCase("large", (3, 20, 21, 32), (3, 3, 33, 32), strides=2, padding="same"),
     PoolCase("large", (4, 80, 80, 24), 2),
@@ -52,6 +63,30 @@ LARGE_CASES = (
 Case = ConvCase | TransposeCase | PoolCase | DenseCase | NormCase
 TINY_CASES = (*CONV_CASES, *TRANSPOSE_CASES, *POOL_CASES, *DENSE_CASES, *NORM_CASES)
 CASES: tuple[Case, ...] = (*LARGE_CASES, *TINY_CASES)
+
+
+def winograd_can_do(case: Case) -> bool:
+    return (
+        isinstance(case, ConvCase | TransposeCase)
+        and case.kernel[:2] in ((3, 3), (5, 5))
+        and (case.strides, case.dilation_rate) == (1, 1)
+    )
+
+
+CASES_OF: dict[str, tuple[Case, ...]] = {
+    "auto": CASES,
+    "winograd": tuple(filter(winograd_can_do, CASES)),
+    "direct": tuple(filter(winograd_can_do, CASES)),  # where "auto" may take another
+    "reference": tuple(pick(CONV_CASES, "dilated_strided", "grouped_tail", "same_asymmetric")),
+}
+
+
+@pytest.fixture(params=CASES_OF)
+def algorithm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the test with each algorithm."""
+    monkeypatch.setenv("KONV_ALGORITHM", request.param)
+    name: str = request.param
+    return name
 
 
 def title(case: Case) -> str:
@@ -97,55 +132,66 @@ def results(case: Case, x: Array) -> tuple[list[Array], list[Array]]:
     return [y, grad_x, ops.relu(x), ops.relu_backward(y, x)], [*grads, *training, *training_grads]
 
 
-def digests(dtype: np.dtype[Any]) -> dict[str, list[str]]:
-    """A digest of every result of every case."""
+def digests(dtype: np.dtype[Any], algorithm: str = "auto") -> dict[str, list[str]]:
+    """A digest of every result of every case; the algorithm is already steered to."""
     found = {}
-    for case in CASES:
+    for case in CASES_OF[algorithm]:
         by_image, over_batch = results(case, draw_once(title(case), case.x, dtype))
         found[title(case)] = [hashlib.blake2b(r.tobytes()).hexdigest() for r in by_image + over_batch]
     return found
 
 
 def test_threads_do_not_change_a_bit(
-    isa: str, dtype: np.dtype[Any], set_threads: Callable[[int], None]
+    isa: str, dtype: np.dtype[Any], algorithm: str, set_threads: Callable[[int], None]
 ) -> None:
     set_threads(1)
-    expected = digests(dtype)
+    expected = digests(dtype, algorithm)
     for threads in (2, 3, 4):
         set_threads(threads)
-        assert digests(dtype) == expected, f"{threads} threads"
+        assert digests(dtype, algorithm) == expected, f"{threads} threads"
 
 
-def test_runs_do_not_differ(isa: str, dtype: np.dtype[Any]) -> None:
-    expected = digests(dtype)
+def test_runs_do_not_differ(isa: str, dtype: np.dtype[Any], algorithm: str) -> None:
+    expected = digests(dtype, algorithm)
     _core.clear_cache()
-    assert digests(dtype) == expected
-    assert digests(dtype) == expected
+    assert digests(dtype, algorithm) == expected
+    assert digests(dtype, algorithm) == expected
+
+
+def test_new_processes_do_not_differ(isa: str, dtype: np.dtype[Any]) -> None:
+    """Other addresses, another number of threads, and an ISA that is chosen at import."""
+    code = (
+        f"import json, numpy, test_same_bits as t; print(json.dumps(t.digests(numpy.dtype({dtype.name!r}))))"
+    )
+    paths = [str(Path(__file__).parent), str(Path(_core.__file__).parents[1]), *sys.path]
+    environment = {"PYTHONPATH": os.pathsep.join(paths), "KONV_ISA": isa, "KONV_NUM_THREADS": "3"}
+    printed = subprocess.check_output([sys.executable, "-c", code], env={**os.environ, **environment})
+    assert json.loads(printed) == digests(dtype)
 
 
 def test_concurrent_calls_do_not_differ(
-    isa: str, dtype: np.dtype[Any], set_threads: Callable[[int], None]
+    isa: str, dtype: np.dtype[Any], algorithm: str, set_threads: Callable[[int], None]
 ) -> None:
     set_threads(2)
-    expected = digests(dtype)
-    with ThreadPoolExecutor(8) as pool:
-        for found in pool.map(digests, [dtype] * 8):
+    expected = digests(dtype, algorithm)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(digests, [dtype] * 4, [algorithm] * 4):
             assert found == expected
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_forked_child_does_not_differ(
-    isa: str, dtype: np.dtype[Any], set_threads: Callable[[int], None]
+    isa: str, dtype: np.dtype[Any], algorithm: str, set_threads: Callable[[int], None]
 ) -> None:
     set_threads(4)
-    expected = digests(dtype)
+    expected = digests(dtype, algorithm)
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: a threaded process forks
         child = os.fork()
     if child == 0:
         try:
-            os.write(writing, hashlib.blake2b(json.dumps(digests(dtype)).encode()).digest())
+            os.write(writing, hashlib.blake2b(json.dumps(digests(dtype, algorithm)).encode()).digest())
         finally:
             os._exit(0)
     os.close(writing)
@@ -160,12 +206,21 @@ def test_forked_child_does_not_differ(
         os.waitpid(child, 0)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if len(case.x) > 1], ids=title)
-def test_an_image_does_not_depend_on_its_batch(isa: str, dtype: np.dtype[Any], case: Case) -> None:
-    """Forward and gradient of x: images of a batch of five, alone and in pairs, at other places in memory."""
-    x = draw_once(f"{title(case)} five", (5, *case.x[1:]), dtype)
-    batch, _ = results(case, x)
-    for first, end in ((0, 1), (1, 2), (4, 5), (1, 3)):
-        alone, _ = results(case, x[first:end])
-        for result, whole in zip(alone, batch, strict=True):
-            assert_same_bits(result, whole[first:end])
+def test_an_image_does_not_depend_on_its_batch(
+    isa: str, dtype: np.dtype[Any], algorithm: str, set_threads: Callable[[int], None]
+) -> None:
+    """Forward and gradient of x: images of a batch of five, alone and in groups, at other places in memory.
+
+    On more threads than the batch, whose images are work enough for one each.
+    """
+    for case in CASES_OF[algorithm]:
+        if len(case.x) == 1:
+            continue
+        x = draw_once(f"{title(case)} five", (5, *case.x[1:]), dtype)
+        set_threads(1)
+        batch, _ = results(case, x)
+        set_threads(3)
+        for first, end in ((0, 1), (1, 2), (4, 5), (1, 3), (2, 5)):
+            alone, _ = results(case, x[first:end])
+            for result, whole in zip(alone, batch, strict=True):
+                assert_same_bits(result, whole[first:end], f"{title(case)}, images {first} to {end}")

@@ -85,13 +85,13 @@ def assert_close_where_finite(actual: NDArray[Any], expected: Expected, dtype: D
     assert_close(np.where(finite, actual, actual.dtype.type(0)), hidden, dtype)
 
 
-def assert_same_bits(actual: NDArray[Any], expected: NDArray[Any]) -> None:
+def assert_same_bits(actual: NDArray[Any], expected: NDArray[Any], what: str = "") -> None:
     """Check dtype, shape and every bit; unlike `==`, this tells -0.0 from 0.0 and NaN from nothing."""
     assert actual.dtype == expected.dtype, f"dtype {actual.dtype}, expected {expected.dtype}"
     assert actual.shape == expected.shape, f"shape {actual.shape}, expected {expected.shape}"
     unsigned = f"u{actual.dtype.itemsize}"
     np.testing.assert_array_equal(
-        np.ascontiguousarray(actual).view(unsigned), np.ascontiguousarray(expected).view(unsigned)
+        np.ascontiguousarray(actual).view(unsigned), np.ascontiguousarray(expected).view(unsigned), what
     )
 
 
