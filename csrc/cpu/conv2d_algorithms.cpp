@@ -13,7 +13,7 @@ namespace {
 bool any_shape(const Conv2dShape&) { return true; }
 
 // Depthwise has no reduction over channels, so the outer-product tile would waste all lanes but one.
-bool one_filter_a_channel(const Conv2dShape& shape) { return shape.is_depthwise() && shape.K == shape.C; }
+bool one_filter_a_channel(const Conv2dShape& shape) { return shape.groups == shape.C && shape.K == shape.C; }
 
 // There the gradient of x would fill the lanes of the tile with few channels.
 bool few_channels(const Conv2dShape& shape) { return shape.group_channels() < 16; }

@@ -1,49 +1,59 @@
 // Contracts of the depthwise convolution kernels: one filter a channel, vectors run over channels.
 //
-// Slab, pixels and taps are those of conv2d_direct.hpp; the pitch of the slab and of weights is a whole
-// number of vectors, so that only x, y and gradients have tails. Lanes behind `channels` may hold anything.
+// A kernel computes one row of results straight from the image: which rows and columns of taps meet the image
+// is known before (DepthwiseColumns), so that padding is neither copied nor looked at. Weights are
+// [tap row][tap column][channel]. Nothing is read or written outside of the channels that are named.
 #pragma once
 
 #include <stdint.h>
 
 namespace konv::cpu {
 
-// y[out[p] + c] = sum over taps t of slab[pixel[p] + tap[t] + c] * weights[t][c], then bias, then ReLU.
-template <class T>
-struct DepthwiseBlock {
-  const T* slab;
-  const int64_t* pixel;
-  const int64_t* out;
-  int64_t pixels;
-  const int64_t* tap;
-  int64_t taps;
-  const T* weights;
-  int64_t weights_pitch, channels;
-  T* y;
-  const T* bias;
-  bool relu;
+// `columns` results whose taps meet the image alike: tap t of result i reads source + i * source_step +
+// t * tap_step, and its weights lie at weights + t * weights_step. Offsets are in elements, from the row's
+// pointers. With few channels `width` neighbouring pixels count as channels of one result; their weights,
+// sums and biases repeat.
+struct DepthwiseColumns {
+  int64_t columns, width;
+  int64_t source, source_step;
+  int64_t taps, tap_step;  // taps may be 0: such results hold the bias
+  int64_t weights, weights_step;
+  int64_t result, result_step;
 };
 
-// sums[t][c] (+)= sum over pixels p of slab[pixel[p] + tap[t] + c] * grad[grad_pixel[p] + c]
+// result[i][c] = sum over tap rows, then taps, of source * weights, then bias (if not null), then ReLU.
 template <class T>
-struct DepthwiseGradientBlock {
-  const T* slab;
-  const int64_t* pixel;
-  const T* grad;
-  const int64_t* grad_pixel;
-  int64_t pixels;
-  const int64_t* tap;
-  int64_t taps, channels;
+struct DepthwiseRow {
+  const T* source;             // of the first tap row that meets the image
+  int64_t tap_rows, row_step;  // may be 0; source elements between tap rows
+  const T* weights;            // of that tap row
+  int64_t weights_row_step;
+  const DepthwiseColumns* runs;
+  int64_t run_count, channels;
+  T* result;
+  const T* bias;
+  bool relu;
+  bool streamed;  // past the caches: every result is then aligned to the vector, channels are whole vectors
+};
+
+// sums[tap row][tap column][c] += sum over the results of the row of source * grad. Runs as above: weights
+// are the offsets of sums, results those of grad.
+template <class T>
+struct DepthwiseGradientRow {
+  const T* source;
+  int64_t tap_rows, row_step;
   T* sums;
-  int64_t sums_pitch;
-  bool accumulate;
+  int64_t sums_row_step;
+  const DepthwiseColumns* runs;
+  int64_t run_count, channels;
+  const T* grad;
 };
 
 template <class T>
 struct Conv2dDepthwiseKernels {
   int lanes;
-  void (*forward)(const DepthwiseBlock<T>&);
-  void (*kernel_gradient)(const DepthwiseGradientBlock<T>&);
+  void (*forward)(const DepthwiseRow<T>&);
+  void (*kernel_gradient)(const DepthwiseGradientRow<T>&);
 };
 
 }  // namespace konv::cpu

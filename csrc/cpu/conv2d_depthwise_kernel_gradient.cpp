@@ -1,0 +1,105 @@
+// Depthwise convolution with one filter a channel: gradient of the kernel.
+//
+// Every tap of every channel is a sum over all pixels. The rows of all images are cut into splits by the
+// shape alone; a split adds its rows in order, and the splits are added in order.
+#include <algorithm>
+
+#include "cpu/carver.hpp"
+#include "cpu/conv2d_algorithms.hpp"
+#include "cpu/conv2d_depthwise_plan.hpp"
+#include "cpu/isa.hpp"
+#include "cpu/result.hpp"
+#include "cpu/threads.hpp"
+
+namespace konv::cpu {
+namespace {
+
+constexpr int64_t kSplits = 16;        // at most: enough tasks for as many threads
+constexpr int64_t kSplitPixels = 256;  // at least: adding a split costs as much as one pixel of it
+constexpr int64_t kTasks = 8;          // with fewer splits, channels are shared out too
+
+template <class T>
+class DepthwiseKernelGradient {
+ public:
+  explicit DepthwiseKernelGradient(const Conv2dShape& shape)
+      : shape_(shape),
+        kernels_(*kernels<T>().conv2d_depthwise),
+        h_(forward_axis(forward_taps(shape.h))),
+        w_(forward_axis(forward_taps(shape.w))),
+        width_(merged_pixels(shape.C, w_, kernels_.lanes)),
+        runs_(column_runs(w_, {shape.C, shape.C * width_, shape.C}, width_)),
+        rows_(shape.N * shape.h.out),
+        splits_(std::clamp<int64_t>(rows_ * shape.w.out / kSplitPixels, 1,
+                                    std::clamp<int64_t>(rows_, 1, kSplits))),
+        channels_(width_ > 1 ? shape.C : channels_of_block(shape.C, ceil_div(kTasks, splits_), sizeof(T))),
+        channel_blocks_(ceil_div(shape.C, channels_)),
+        threads_(threads_for(splits_ * channel_blocks_, shape.flops() / kFlopsPerNanosecond)) {}
+
+  int64_t scratch_bytes() const { return splits_ * sums_size() * static_cast<int64_t>(sizeof(T)); }
+
+  void run(const T* x, const T* grad, T* grad_kernel, T* sums) const {
+    parallel_for(threads_, splits_ * channel_blocks_, [&](int64_t task, int) {
+      const int64_t split = task / channel_blocks_, first = task % channel_blocks_ * channels_;
+      run_split(x, grad, sums + split * sums_size(), split, first, std::min(channels_, shape_.C - first));
+    });
+    const int64_t taps = shape_.h.window * shape_.w.window;
+    parallel_for(threads_, taps, [&](int64_t tap, int) {
+      T* to = grad_kernel + tap * shape_.C;
+      std::fill(to, to + shape_.C, T{0});
+      for (int64_t split = 0; split < splits_; ++split)
+        for (int64_t pixel = 0; pixel < width_; ++pixel) {
+          const T* from = sums + split * sums_size() + (tap * width_ + pixel) * shape_.C;
+          for (int64_t c = 0; c < shape_.C; ++c) to[c] += from[c];
+        }
+    });
+  }
+
+ private:
+  int64_t sums_row() const { return shape_.w.window * width_ * shape_.C; }
+  int64_t sums_size() const { return shape_.h.window * sums_row(); }
+
+  void run_split(const T* x, const T* grad, T* sums, int64_t split, int64_t first, int64_t channels) const {
+    const int64_t C = shape_.C, x_row = shape_.w.size * C, y_row = shape_.w.out * C;
+    for (int64_t tap = 0; tap < shape_.h.window * shape_.w.window * width_; ++tap)
+      std::fill_n(sums + tap * C + first, channels, T{0});
+    for (int64_t i = rows_ * split / splits_; i < rows_ * (split + 1) / splits_; ++i) {
+      const LiveTaps taps = h_.taps_of(i % shape_.h.out);
+      DepthwiseGradientRow<T> row{};
+      row.source = x + (i / shape_.h.out * shape_.h.size + taps.source) * x_row + first;
+      row.tap_rows = taps.taps;
+      row.row_step = taps.source_step * x_row;
+      row.sums = sums + taps.tap * sums_row() + first;
+      row.sums_row_step = taps.tap_step * sums_row();
+      row.runs = runs_.data();
+      row.run_count = runs_.size();
+      row.channels = channels;
+      row.grad = grad + i * y_row + first;
+      kernels_.kernel_gradient(row);
+    }
+  }
+
+  Conv2dShape shape_;
+  const Conv2dDepthwiseKernels<T>& kernels_;
+  GatherAxis h_, w_;
+  int64_t width_;
+  std::vector<DepthwiseColumns> runs_;
+  int64_t rows_, splits_, channels_, channel_blocks_;
+  int threads_;
+};
+
+}  // namespace
+
+template <class T>
+Buffer depthwise_kernel_gradient(const char* op, const Conv2dShape& s, const T* x, const T* grad) {
+  const DepthwiseKernelGradient<T> run(s);
+  auto [result, scratch] =
+      allocate(op, {checked_bytes(op, "the result", s.kernel_dims(), sizeof(T)), run.scratch_bytes()});
+  run.run(x, grad, result.template as<T>(), scratch.template as<T>());
+  return std::move(result);
+}
+
+template Buffer depthwise_kernel_gradient<float>(const char*, const Conv2dShape&, const float*, const float*);
+template Buffer depthwise_kernel_gradient<double>(const char*, const Conv2dShape&, const double*,
+                                                  const double*);
+
+}  // namespace konv::cpu

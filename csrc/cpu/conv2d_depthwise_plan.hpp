@@ -1,0 +1,60 @@
+// Geometry of a depthwise pass that gathers: which taps of each result meet the source, along both axes.
+//
+// Forward gathers from x into y. The gradient of x gathers from the gradient of y: with stride s its rows and
+// columns fall into s phases each (conv2d_direct_plan.hpp), all of which one pass over the result computes.
+#pragma once
+
+#include <vector>
+
+#include "cpu/conv2d_direct_plan.hpp"
+#include "cpu/kernels/conv2d_depthwise.hpp"
+
+namespace konv::cpu {
+
+// The taps of one result that meet the source, and where the first one reads; a step is from tap to tap.
+struct LiveTaps {
+  int64_t taps, source, source_step, tap, tap_step;
+};
+
+struct GatherAxis {
+  int64_t sources, results;
+  std::vector<TapAxis> phases;  // those that a tap reaches, rising
+
+  LiveTaps taps_of(int64_t result) const;
+  bool reaches_all() const;  // no result lies in a phase that no tap reaches
+  int64_t extent() const;    // sources from the first to the last tap of a result, at most
+  int64_t last_tap() const;  // of the kernel, that any result reads, plus one
+  double reads() const;      // taps of all results
+};
+
+GatherAxis forward_axis(const TapAxis& taps);
+GatherAxis input_gradient_axis(const WindowAxis& axis);
+
+// Elements from one column to the next of source, weights and result.
+struct ColumnPitch {
+  int64_t source, weights, result;
+};
+
+// Runs that cover all columns of a result's row, `width` neighbouring pixels merged. What no tap reaches is
+// covered first, and then written over where taps do.
+std::vector<DepthwiseColumns> column_runs(const GatherAxis& axis, const ColumnPitch& pitch, int64_t width);
+
+// How many pixels are merged so that few channels, or some with a tail, fill whole vectors: 1 where they
+// don't lie side by side.
+int64_t merged_pixels(int64_t channels, const GatherAxis& w, int64_t lanes);
+
+// Channels of a block if they are cut into about `blocks` blocks that share no cache line.
+int64_t channels_of_block(int64_t channels, int64_t blocks, int64_t item_size);
+
+// How a gathering pass is shared out: bands of rows by blocks of channels.
+struct DepthwiseTasks {
+  DepthwiseTasks(int64_t images, int64_t all_channels, const GatherAxis& h, const GatherAxis& w,
+                 int64_t width, int64_t item_size);
+
+  int64_t count() const { return bands * channel_blocks; }
+
+  int64_t channels, channel_blocks, bands;
+  int threads;
+};
+
+}  // namespace konv::cpu
