@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import machine
+from konv.bench import machine
 
 PROCESSES = 15
 MEASURE = """

@@ -6,7 +6,6 @@ calls for some time, of which the mean counts; a time is the median over the rou
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,9 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from konv.bench import exact
-from konv.bench.layer import Array, Layer
-from konv.bench.machine import last_cache_bytes
+from konv.bench.layer import Array
 from konv.bench.peers import Peer
 
 # Over the largest value. The largest error measured, Winograd's, is 2.4e-5; a wrong tap's is above 1e-2.
@@ -33,13 +30,6 @@ class Turns(NamedTuple):
 
     rounds: int
     seconds: float
-
-
-class Limits(NamedTuple):
-    """What the machine can do, measured: operations and bytes of memory a second."""
-
-    flops: float
-    bandwidth: float
 
 
 def results(peers: Sequence[Peer]) -> dict[str, list[Array]]:
@@ -98,30 +88,3 @@ def ratio_to_best_peer(seconds: Mapping[str, float]) -> dict[str, Any]:
 def milliseconds(seconds: Mapping[str, float]) -> dict[str, float]:
     """Round times for a file."""
     return {name: round(1e3 * time, 4) for name, time in seconds.items()}
-
-
-def measure_layer(
-    layer: Layer, which: str, peers: Sequence[Peer], turns: Turns, limits: Limits
-) -> dict[str, Any]:
-    """Check and time a pass of a layer; the first peer is Konv.
-
-    Konv is compared with float64 at some places, and every peer with Konv everywhere.
-    """
-    for peer in peers:
-        peer.prepare("layer", layer=dataclasses.asdict(layer), which=which, cache_bytes=last_cache_bytes())
-    found = results(peers)
-    what = f"{layer.name} {which}"
-    error = require_right(f"{what} of konv", exact.error(layer, which, layer.data(), found["konv"]))
-    for name, result in found.items():
-        require_right(f"{what} of konv and {name}", difference(result, found["konv"]))
-    del found
-    seconds = seconds_in_turns(peers, turns)
-    flops, moved = layer.flops / seconds["konv"], layer.bytes_of(which) / seconds["konv"]
-    return {
-        "ms": milliseconds(seconds),
-        **({"gflops": round(flops / 1e9, 2), "of_peak": round(flops / limits.flops, 4)} if flops else {}),
-        "gbps": round(moved / 1e9, 2),
-        "of_bandwidth": round(moved / limits.bandwidth, 4),
-        **ratio_to_best_peer(seconds),
-        "error": float(f"{error:.2g}"),
-    }

@@ -8,22 +8,49 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 WORKER = Path(__file__).parent / "worker.py"
 
-# By library: the package whose presence tells, and the peers that it makes, which differ in layout.
+
+class Library(NamedTuple):
+    """The packages that its worker imports, and its peers by what is measured."""
+
+    packages: tuple[str, ...]
+    peers: Mapping[str, tuple[str, ...]]
+    any_isa: bool = True  # it can be held to an instruction set
+
+
+_KONV = ("konv",)
+_LAYOUTS = ("torch_nchw", "torch_nhwc")
+_COMPILED = ("torch_nchw_compiled", "torch_nhwc_compiled")
 LIBRARIES = {
-    "konv": ("konv", ("konv",)),
-    "torch": ("torch", ("torch_nchw", "torch_nhwc")),
+    "konv": Library(("konv",), dict.fromkeys(("layer", "step", "epoch", "network", "call"), _KONV)),
+    "torch": Library(("torch",), {"layer": _LAYOUTS, "step": _LAYOUTS + _COMPILED, "network": _LAYOUTS}),
+    "onnxruntime": Library(("onnxruntime", "onnx"), {"network": ("onnxruntime",)}, any_isa=False),
+    "tensorflow": Library(("tensorflow", "keras"), {"step": ("tensorflow",)}),
+    "jax": Library(("jax", "keras"), {"step": ("jax",)}),
 }
 # What each instruction set of Konv is called elsewhere.
 ISAS = {
-    "avx512": {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
-    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
-    "baseline": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "avx512": {
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX512",
+    },
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    },
+    "baseline": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "XLA_FLAGS": "--xla_cpu_max_isa=SSE4_2",
+    },
 }
 # The threads of another peer may spin before they sleep, libgomp's for some milliseconds.
 SECONDS_TO_SLEEP = 0.01
@@ -51,9 +78,10 @@ class Peer:
             env={**os.environ, **environment(threads, isa)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # where some libraries talk; errors are answers
             text=True,
         )
-        self.versions: dict[str, str] = self.ask("versions")
+        self.versions: dict[str, str] = self.ask("start")
 
     def prepare(self, subject: str, **what: Any) -> None:
         """Make something ready to be measured; what was ready before is dropped."""
@@ -108,18 +136,22 @@ def environment(threads: int, isa: str | None) -> dict[str, str]:
 def installed(pythons: Mapping[str, str]) -> dict[str, str]:
     """Find libraries: the interpreter of each, from `pythons` or, where it has the library, this one."""
     found = {"konv": sys.executable}
-    for library, (package, _) in LIBRARIES.items():
+    for library, described in LIBRARIES.items():
         if library in pythons:
             found[library] = pythons[library]
-        elif importlib.util.find_spec(package) is not None:
+        elif all(map(importlib.util.find_spec, described.packages)):
             found[library] = sys.executable
     return found
 
 
-def start(pythons: Mapping[str, str], threads: int, isa: str | None) -> list[Peer]:
-    """Start the peers of libraries; Konv is the first."""
-    return [
-        Peer(name, python, threads, isa)
-        for library, python in pythons.items()
-        for name in LIBRARIES[library][1]
-    ]
+@contextmanager
+def started(subject: str, pythons: Mapping[str, str], threads: int, isa: str | None) -> Iterator[list[Peer]]:
+    """Start the peers for something to measure, Konv first, and end them when done."""
+    with ExitStack() as stack:
+        peers = []
+        for library, python in pythons.items():
+            described = LIBRARIES[library]
+            for name in described.peers.get(subject, ()) if isa is None or described.any_isa else ():
+                peers.append(Peer(name, python, threads, isa))
+                stack.callback(peers[-1].close)
+        yield peers

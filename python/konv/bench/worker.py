@@ -16,52 +16,38 @@ import importlib
 import json
 import os
 from pathlib import Path
+from time import perf_counter
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 
-def main(peer: str, threads: int) -> None:
-    """Answer commands until the input ends."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
-    library = peer.partition("_")[0]
-    if library != "konv":
-        package = ModuleType("konv")  # without what its __init__ imports
-        package.__path__ = [str(Path(__file__).parents[1])]
-        sys.modules["konv"] = package
-    worker = Worker(peer, importlib.import_module(f"konv.bench.libraries.{library}_peer"), threads)
-    for line in sys.stdin:
-        command, arguments = json.loads(line)
-        try:
-            answer = {"answer": getattr(worker, command)(**arguments)}
-        except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
 class Worker:
     """What a peer can be asked."""
 
-    def __init__(self, peer: str, library: Any, threads: int) -> None:
-        self.peer, self.library, self.threads = peer, library, threads
+    def __init__(self, peer: str, threads: int) -> None:
+        library = peer.partition("_")[0]
+        self.peer, self.threads = peer, threads
+        self.library: Any = importlib.import_module(f"konv.bench.libraries.{library}_peer")
+        self.memory: Any = importlib.import_module("konv.bench.memory")
+        self.versions: dict[str, str] = self.library.start(threads)
+        self.held: int = self.memory.held_bytes()
         self.prepared: Any = None
 
-    def versions(self) -> dict[str, str]:
-        """Of the library, and what it says of itself."""
-        versions: dict[str, str] = self.library.start(self.threads)
-        return versions
+    def start(self) -> dict[str, str]:
+        """Say of what this process is a peer."""
+        return self.versions
 
-    def limits(self, cache_bytes: int, seconds: float) -> dict[str, float]:
+    def limits(self, **how: Any) -> dict[str, float]:
         """Measure the machine; Konv's worker only."""
-        limits: dict[str, float] = self.library.limits(cache_bytes, seconds)
+        limits: dict[str, float] = self.library.limits(**how)
         return limits
 
     def prepare(self, subject: str, **what: Any) -> None:
         """Make something ready to be measured."""
         self.prepared = None
+        self.memory.restart_peak()
         self.prepared = self.library.SUBJECTS[subject](self.peer, **what)
 
     def save_result(self, path: str) -> None:
@@ -74,6 +60,37 @@ class Worker:
         """Mean time of a call."""
         time: float = self.prepared.seconds_per_call(seconds)
         return time
+
+    def seconds_of_one_call(self) -> float:
+        """Time of the very first call, for what takes long."""
+        start = perf_counter()
+        self.prepared.call(self.prepared.inputs[0])
+        return perf_counter() - start
+
+    def peak_bytes(self) -> int:
+        """Memory held at most since the last `prepare`, beyond what the library itself takes."""
+        peak: int = self.memory.peak_bytes()
+        return max(0, peak - self.held)
+
+
+def main(peer: str, threads: int) -> None:
+    """Answer commands until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    if not peer.startswith("konv"):
+        package = ModuleType("konv")  # without what its __init__ imports
+        package.__path__ = [str(Path(__file__).parents[1])]
+        sys.modules["konv"] = package
+    worker = None
+    for line in sys.stdin:
+        command, arguments = json.loads(line)
+        try:
+            worker = worker or Worker(peer, threads)
+            answer = {"answer": getattr(worker, command)(**arguments)}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
 
 
 if __name__ == "__main__":

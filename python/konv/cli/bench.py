@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import konv
-from konv.bench import machine, peers, summary, table
-from konv.bench.harness import Limits, Turns, measure_layer
-from konv.bench.layer import ALL_PASSES, LISTS, Layer, find_layers
-from konv.bench.peers import LIBRARIES, Peer
+from konv.bench import machine, peers, sections
+from konv.bench.harness import Turns
+from konv.bench.layer import ALL_PASSES, LISTS, find_layers
+from konv.bench.peers import LIBRARIES
+from konv.bench.sections import Settings
 from konv.cli.argument_types import MOST, integer
 from konv.models.whole_file import write_whole
 
 TURNS = Turns(rounds=7, seconds=0.05)
 QUICK = Turns(rounds=3, seconds=0.02)
-SECONDS_OF_LIMITS = 0.5
+SECTIONS = ("layers", "step", "epoch", "inference", "calls")
+DEFAULT_SECTIONS = ("layers", "step", "inference", "calls")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,6 +28,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     about = "Measure how fast Konv is on this machine, beside the libraries that are installed."
     parser = commands.add_parser("bench", help=about, description=about)
     add = parser.add_argument
+    add(
+        "sections",
+        nargs="*",
+        type=_section,
+        metavar="SECTION",
+        help=f"what to measure: {', '.join(SECTIONS)} ({' '.join(DEFAULT_SECTIONS)})",
+    )
     add(
         "--layers",
         nargs="+",
@@ -70,49 +78,27 @@ def run(options: argparse.Namespace) -> None:
     turns = QUICK if options.quick else TURNS
     turns = turns._replace(rounds=options.rounds or turns.rounds)
     threads = options.threads or konv.config.get_num_threads()
-
-    running = peers.start(pythons, threads, options.isa)
-    try:
-        report = {
-            "machine": machine.describe(),
-            "versions": {peer.name: peer.versions for peer in running},
-            "threads": threads,
-            "rounds": turns.rounds,
-            **_measure(layers, options.passes or ALL_PASSES, running, turns),
-        }
-    finally:
-        for peer in running:
-            peer.close()
+    settings = Settings(pythons, threads, options.isa, turns)
+    measure: dict[str, Callable[[], dict[str, Any]]] = {
+        "layers": lambda: sections.layers(settings, layers, options.passes or ALL_PASSES),
+        "step": lambda: sections.step(settings),
+        "epoch": lambda: sections.epoch(settings),
+        "inference": lambda: sections.inference(settings, (1,) if options.quick else (1, 8)),
+        "calls": lambda: sections.calls(settings),
+    }
+    report: dict[str, Any] = {"machine": machine.describe(), "threads": threads, "rounds": turns.rounds}
+    for section in options.sections or DEFAULT_SECTIONS:
+        report[section] = measure[section]()
     if options.json is not None:
         write_whole("konv bench", str(options.json), json.dumps(report, indent=1).encode() + b"\n")
         print(f"saved {options.json}")
 
 
-def _measure(
-    layers: dict[str, list[Layer]], passes: Sequence[str], running: list[Peer], turns: Turns
-) -> dict[str, Any]:
-    measured = running[0].ask("limits", cache_bytes=machine.last_cache_bytes(), seconds=SECONDS_OF_LIMITS)
-    limits = Limits(**measured)
-    print(f"peak {limits.flops / 1e9:.1f} GFLOP/s, memory {limits.bandwidth / 1e9:.1f} GB/s")
-    print(table.HEADER)
-    results = []
-    for name, members in layers.items():
-        for layer in members:
-            found: dict[str, Any] = {}
-            for which in layer.passes:
-                if which in passes:
-                    found[which] = measure_layer(layer, which, running, turns, limits)
-                    print(table.layer_line(layer.name, which, found[which]), flush=True)
-            results.append({"list": name, "kind": layer.kind, **dataclasses.asdict(layer), "passes": found})
-    means = summary.geometric_means(results)
-    for line in table.mean_lines(means):
-        print(line)
-    return {
-        "limits": {"gflops": round(limits.flops / 1e9, 1), "gbps": round(limits.bandwidth / 1e9, 1)},
-        "geometric_means": means,
-        "totals": summary.network_totals(results),
-        "layers": results,
-    }
+def _section(text: str) -> str:
+    """Type of an argument that names a section."""
+    if text not in SECTIONS:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(SECTIONS)}, received {text!r}")
+    return text
 
 
 def _interpreter(text: str) -> tuple[str, str]:

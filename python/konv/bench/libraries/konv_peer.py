@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 import konv
-from konv import _core
+from konv import _core, ops
+from konv.bench.course_network import BATCH, DROPOUT, images_and_labels
 from konv.bench.layer import Layer
+from konv.bench.libraries import konv_network
+from konv.bench.libraries.keras_model import course_model, prepare_step
 from konv.bench.libraries.konv_layers import KonvLayer
+from konv.bench.network import NETWORKS
 from konv.bench.prepared import Prepared, prepare_layer
 
 
@@ -33,11 +39,6 @@ def poisoned() -> Iterator[None]:
         raise ValueError(f"{written} buffers were written past their end")
 
 
-def _layer(peer: str, layer: dict[str, Any], which: str, cache_bytes: int) -> Prepared:
-    """Prepare a pass of a layer."""
-    return prepare_layer(KonvLayer(Layer(**layer)), which, cache_bytes)
-
-
 def limits(cache_bytes: int, seconds: float) -> dict[str, float]:
     """Measure what the machine can do: operations, and bytes copied, a second."""
     beyond = max(4 * cache_bytes, 1 << 27)
@@ -46,4 +47,46 @@ def limits(cache_bytes: int, seconds: float) -> dict[str, float]:
     return measured
 
 
-SUBJECTS = {"layer": _layer}
+def _layer(peer: str, layer: dict[str, Any], which: str, cache_bytes: int) -> Prepared:
+    return prepare_layer(KonvLayer(Layer(**layer)), which, cache_bytes)
+
+
+def _step(peer: str, dropout: float, steps: int) -> Prepared:
+    return prepare_step(konv, lambda array: array, dropout, steps)
+
+
+def _epoch(peer: str, images: int, through_fit: bool) -> Prepared:
+    """Prepare an epoch of so many images: by `fit`, or step by step on the same batches."""
+    model = course_model(konv, DROPOUT, metrics=["accuracy"])
+    x, y = images_and_labels(images)
+
+    def fit(_: None) -> float:
+        history = model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0, shuffle=True)
+        return float(history.history["loss"][0])
+
+    def steps(_: None) -> float:
+        batches = [slice(first, first + BATCH) for first in range(0, images, BATCH)]
+        losses = [model.train_on_batch(x[batch], y[batch])[0] for batch in batches]
+        return float(np.mean(losses))
+
+    return Prepared(fit if through_fit else steps, [None], lambda loss: [np.array(loss)])
+
+
+def _network(peer: str, name: str, batch: int) -> Prepared:
+    network = NETWORKS[name]()
+    model = konv_network.build(network)
+    return Prepared(model.predict_on_batch, [network.images(batch)], lambda y: [y])
+
+
+def _call(peer: str, bare: bool) -> Prepared:
+    """Prepare the smallest convolution: through `konv.ops`, or the kernel module's function alone."""
+    x, kernel = np.ones((1, 8, 8, 8), np.float32), np.ones((3, 3, 8, 8), np.float32)
+    own = ((1, 1), "valid", (1, 1), 1, False, "auto")
+    calls: dict[bool, Callable[[None], Any]] = {
+        True: lambda _: _core.conv2d(x, kernel, None, *own),
+        False: lambda _: ops.conv2d(x, kernel),
+    }
+    return Prepared(calls[bare], [None], lambda y: [y])
+
+
+SUBJECTS = {"layer": _layer, "step": _step, "epoch": _epoch, "network": _network, "call": _call}
