@@ -283,10 +283,10 @@ def test_gradients_of_non_finite_pixels(
 
 
 def test_an_algorithm_that_cannot_do_the_shape_is_a_value_error() -> None:
-    x, kernel = np.ones((1, 4, 4, 1), np.float32), np.ones((3, 3, 1, 1), np.float32)
+    x, kernel = np.ones((1, 4, 4, 1), np.float32), np.ones((2, 2, 1, 1), np.float32)
     message = (
         "conv2d: algorithm 'winograd' can't do this shape, expected one of 'auto', 'direct', 'reference' "
-        "(x: (1, 4, 4, 1), kernel: (3, 3, 1, 1), groups=1)"
+        "(x: (1, 4, 4, 1), kernel: (2, 2, 1, 1), groups=1)"
     )
     with pytest.raises(ValueError, match="winograd") as caught:
         ops.conv2d(x, kernel, algorithm="winograd")
@@ -295,13 +295,23 @@ def test_an_algorithm_that_cannot_do_the_shape_is_a_value_error() -> None:
 
 def test_the_environment_steers_auto(monkeypatch: pytest.MonkeyPatch) -> None:
     """To an algorithm of that name, back to the best where it can't do the shape, and nothing but auto."""
-    a = arrays(pick(CONV_CASES, "many_channels")[0], np.dtype("float32"))
-    direct, by_reference = (ops.conv2d(a.x, a.kernel, algorithm=name) for name in ("direct", "reference"))
+    case = pick(CONV_CASES, "many_channels")[0]
+    a = arrays(case, np.dtype("float32"))
+
+    def run(algorithm: str = "auto", strides: int = 1) -> Array:
+        return ops.conv2d(a.x, a.kernel, strides=strides, algorithm=algorithm)
+
+    direct, winograd, by_reference = (run(name) for name in ("direct", "winograd", "reference"))
     assert (direct != by_reference).any()  # float64 sums differ from float32 ones
-    for steered, expected in (("reference", by_reference), ("winograd", direct), ("", direct)):
+    assert (winograd != direct).any()
+    for steered, expected in (("reference", by_reference), ("winograd", winograd), ("direct", direct)):
         monkeypatch.setenv("KONV_ALGORITHM", steered)
-        assert_same_bits(ops.conv2d(a.x, a.kernel), expected)
-        assert_same_bits(ops.conv2d(a.x, a.kernel, algorithm="direct"), direct)
+        assert_same_bits(run(), expected)
+        assert_same_bits(run("direct"), direct)
+    monkeypatch.setenv("KONV_ALGORITHM", "winograd")
+    assert_same_bits(run(strides=2), run("direct", strides=2))
+    monkeypatch.setenv("KONV_ALGORITHM", "")
+    assert_same_bits(run(strides=2), run("direct", strides=2))
     monkeypatch.setenv("KONV_ALGORITHM", "fast")
     with pytest.raises(ValueError, match=r"KONV_ALGORITHM must be .*'reference', received 'fast'$"):
-        ops.conv2d(a.x, a.kernel)
+        run()

@@ -18,12 +18,15 @@ bool one_filter_a_channel(const Conv2dShape& shape) { return shape.groups == sha
 // There the gradient of x would fill the lanes of the tile with few channels.
 bool few_channels(const Conv2dShape& shape) { return shape.group_channels() < 16; }
 
-// Winograd is for float32 alone: its rounding errors are larger than those of direct sums.
-bool winograd_kernel(const Conv2dShape& shape) {
-  const auto plain = [](const WindowAxis& axis) { return axis.stride == 1 && axis.dilation == 1; };
-  return shape.h.window == shape.w.window && (shape.h.window == 3 || shape.h.window == 5) && plain(shape.h) &&
-         plain(shape.w);
+// Winograd's transforms are for float32 alone: they would lose some of what float64 is chosen for.
+template <class T>
+bool winograd_can_do(const Conv2dShape& s) {
+  const auto slides_by_one = [](const WindowAxis& axis) { return axis.stride == 1 && axis.dilation == 1; };
+  return std::is_same_v<T, float> && s.h.window == s.w.window && (s.h.window == 3 || s.h.window == 5) &&
+         slides_by_one(s.h) && slides_by_one(s.w);
 }
+
+bool no_shape(const Conv2dShape&) { return false; }
 
 // With few tiles the transform of C x K sums costs what their products save.
 bool many_winograd_tiles(const Conv2dShape& shape) {
@@ -45,7 +48,13 @@ struct Row {
 template <class T>
 using Forward = ForwardAlgorithm<T> (*)();
 template <class T>
+constexpr Forward<T> kWinogradForward = nullptr;
+template <>
+constexpr Forward<float> kWinogradForward<float> = winograd_forward;
+
+template <class T>
 constexpr Row<Forward<T>> kForward[] = {
+    {Algorithm::kWinograd, winograd_can_do<T>, no_shape, kWinogradForward<T>},
     {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_forward<T>},
     {Algorithm::kDirect, any_shape, any_shape, direct_forward<T>},
     {Algorithm::kReference, any_shape, any_shape, reference_forward<T>},
@@ -55,7 +64,13 @@ template <class T>
 using InputGradient = Buffer (*)(const char*, const Conv2dShape&, const T* grad, const T* kernel,
                                  const T* bias);
 template <class T>
+constexpr InputGradient<T> kWinogradInputGradient = nullptr;
+template <>
+constexpr InputGradient<float> kWinogradInputGradient<float> = winograd_input_gradient;
+
+template <class T>
 constexpr Row<InputGradient<T>> kInputGradient[] = {
+    {Algorithm::kWinograd, winograd_can_do<T>, no_shape, kWinogradInputGradient<T>},
     {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_input_gradient<T>},
     {Algorithm::kDirect, few_channels, any_shape, few_channels_input_gradient<T>},
     {Algorithm::kDirect, any_shape, any_shape, direct_input_gradient<T>},
@@ -65,19 +80,17 @@ constexpr Row<InputGradient<T>> kInputGradient[] = {
 template <class T>
 using KernelGradient = Buffer (*)(const char*, const Conv2dShape&, const T* x, const T* grad);
 template <class T>
+constexpr KernelGradient<T> kWinogradKernelGradient = nullptr;
+template <>
+constexpr KernelGradient<float> kWinogradKernelGradient<float> = winograd_kernel_gradient;
+
+template <class T>
 constexpr Row<KernelGradient<T>> kKernelGradient[] = {
     {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_kernel_gradient<T>},
+    {Algorithm::kWinograd, winograd_can_do<T>, many_winograd_tiles, kWinogradKernelGradient<T>},
     {Algorithm::kDirect, any_shape, any_shape, direct_kernel_gradient<T>},
     {Algorithm::kReference, any_shape, any_shape, reference_kernel_gradient<T>},
 };
-template <>
-constexpr Row<KernelGradient<float>> kKernelGradient<float>[] = {
-    {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_kernel_gradient<float>},
-    {Algorithm::kWinograd, winograd_kernel, many_winograd_tiles, winograd_kernel_gradient},
-    {Algorithm::kDirect, any_shape, any_shape, direct_kernel_gradient<float>},
-    {Algorithm::kReference, any_shape, any_shape, reference_kernel_gradient<float>},
-};
-
 struct Name {
   const char* text;
   Algorithm algorithm;

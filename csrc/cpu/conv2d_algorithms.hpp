@@ -30,6 +30,10 @@ template <class T>
 Buffer few_channels_input_gradient(const char* op, const Conv2dShape&, const T* grad, const T* kernel,
                                    const T* bias);
 
+ForwardAlgorithm<float> winograd_forward();
+Buffer winograd_input_gradient(const char* op, const Conv2dShape&, const float* grad, const float* kernel,
+                               const float* bias);
+
 template <class T>
 ForwardAlgorithm<T> depthwise_forward();
 template <class T>

@@ -126,7 +126,7 @@ void multiply_panel(const PanelProduct& p, int64_t rows) {
   }
 }
 
-void multiply(const WinogradProducts& s) {
+void multiply(const WinogradSumsOfProducts& s) {
   for (int64_t point = 0; point < kWinogradPoints; ++point)
     for (int64_t k = 0; k < s.filters; k += kPanelWidth)
       for (int64_t c = 0; c < s.channels; c += kPanelWidth) {

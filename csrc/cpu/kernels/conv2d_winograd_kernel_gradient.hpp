@@ -9,9 +9,9 @@
 
 #include <stdint.h>
 
-namespace konv::cpu {
+#include "cpu/kernels/conv2d_winograd.hpp"
 
-constexpr int64_t kWinogradPoints = 36;
+namespace konv::cpu {
 
 // One tile of an image, all channels; pixels outside the image count as zero.
 struct WinogradTileSource {
@@ -26,7 +26,7 @@ struct WinogradTileSource {
 
 // sums[p * sums_stride + c * columns + k] (+)= sum over t of data[p][c / W][t][c % W] * grad[p][k / W][t][k %
 // W] for all points, c in [0, channels), k in [0, filters) rounded up to whole vectors.
-struct WinogradProducts {
+struct WinogradSumsOfProducts {
   const float* data;
   int64_t data_point, data_panel;
   const float* grad;
@@ -54,7 +54,7 @@ struct WinogradKernelGradientTaps {
 struct WinogradKernelGradientKernels {
   int lanes, panel_width;
   void (*transform_data)(const WinogradTileSource&);  // B^T d B
-  void (*multiply)(const WinogradProducts&);
+  void (*multiply)(const WinogradSumsOfProducts&);
   WinogradKernelGradientTaps taps3, taps5;
 };
 

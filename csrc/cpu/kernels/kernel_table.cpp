@@ -21,6 +21,7 @@ extern const BatchNormKernels<float> kBatchNormFloat32;
 extern const BatchNormKernels<double> kBatchNormFloat64;
 extern const OptimizerKernels<float> kOptimizerFloat32;
 extern const OptimizerKernels<double> kOptimizerFloat64;
+extern const WinogradKernels kConv2dWinograd;
 extern const PeakKernels<float> kPeakFloat32;
 extern const PeakKernels<double> kPeakFloat64;
 
@@ -29,6 +30,7 @@ extern const KernelTable kTable = {
     {
         &kConv2dDirectFloat32,
         &kConv2dDepthwiseFloat32,
+        &kConv2dWinograd,
         &kWinogradKernelGradient,
         &kRowsFloat32,
         &kPool2dFloat32,
@@ -41,6 +43,7 @@ extern const KernelTable kTable = {
         &kConv2dDirectFloat64,
         &kConv2dDepthwiseFloat64,
         nullptr,  // Winograd is for float32 alone
+        nullptr,
         &kRowsFloat64,
         &kPool2dFloat64,
         &kElementwiseFloat64,

@@ -4,6 +4,7 @@
 #include "cpu/kernels/batch_norm.hpp"
 #include "cpu/kernels/conv2d_depthwise.hpp"
 #include "cpu/kernels/conv2d_direct.hpp"
+#include "cpu/kernels/conv2d_winograd.hpp"
 #include "cpu/kernels/conv2d_winograd_kernel_gradient.hpp"
 #include "cpu/kernels/elementwise.hpp"
 #include "cpu/kernels/optimizer.hpp"
@@ -17,6 +18,7 @@ template <class T>
 struct Kernels {
   const Conv2dDirectKernels<T>* conv2d_direct;
   const Conv2dDepthwiseKernels<T>* conv2d_depthwise;
+  const WinogradKernels* conv2d_winograd;                         // null in float64
   const WinogradKernelGradientKernels* winograd_kernel_gradient;  // null in float64
   const RowsKernels<T>* rows;
   const Pool2dKernels<T>* pool2d;

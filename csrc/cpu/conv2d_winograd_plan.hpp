@@ -1,0 +1,29 @@
+// Geometry of Winograd's algorithm: how tiles lie on source and result. Everything here is a function of the
+// shape, never of N or of the number of threads.
+#pragma once
+
+#include "cpu/conv2d_direct_plan.hpp"
+
+namespace konv::cpu {
+
+// Tile i of an axis reads from source position i * outputs + source on, and makes results from position i *
+// outputs + result on. Its tap t is row (or column) first_tap + t * tap_stride of the kernel.
+struct WinogradAxis {
+  int64_t tiles, outputs, source, result, first_tap, tap_stride;
+};
+
+// An output o is the sum over taps t of the input at o + origin + t (conv2d_direct_plan.hpp). Forward, tiles
+// of outputs read 6x6 inputs. The adjoint turns this around: tiles of inputs add to 6x6 outputs, through the
+// taps in reverse; tap t = taps - 1 of the input at i adds to the output i - origin - (taps - 1).
+struct WinogradPlan {
+  int taps;  // R: 3 or 5
+  bool adjoint;
+  WinogradAxis h, w;
+
+  int64_t tiles() const { return h.tiles * w.tiles; }  // of an image
+};
+
+// Both axes have stride and step 1 and at most 5 taps.
+WinogradPlan make_winograd_plan(const TapAxis& h, const TapAxis& w);
+
+}  // namespace konv::cpu

@@ -1,0 +1,275 @@
+// Winograd's convolution: transforms of kernel, data and results, and the products between them.
+//
+// Contracts: conv2d_winograd.hpp. The products run on the register tile of direct convolution: KONV_TILE_ROWS
+// tiles by two vectors of filters. Every sum has one accumulator that adds in the order of channels, so no
+// result depends on where a block of tiles begins.
+#include "cpu/kernels/conv2d_winograd.hpp"
+
+#include "cpu/kernels/winograd_transforms.hpp"
+
+namespace konv::cpu::KONV_ISA {
+namespace {
+
+constexpr int kTileRows = KONV_TILE_ROWS;
+constexpr int kVectors = 2;
+constexpr int kLane = kLanes<float>;
+constexpr int kBlock = kVectors * kLane;  // filters of a panel
+
+KONV_INLINE Vector<float> load_lanes(const float* p, int64_t count) {
+  return count >= kLane ? load(p) : load_partial(p, count);
+}
+
+// ---- kernel ----
+
+// v[i][j] <-> v[j][i], in log2(lanes) rounds that exchange blocks of 1, 2, 4, ... lanes.
+KONV_INLINE void transpose(Vector<float>* v) {
+  typedef int32_t Lanes __attribute__((vector_size(KONV_VECTOR_BYTES)));
+#pragma GCC unroll 4
+  for (int width = 1; width < kLane; width *= 2) {
+    Lanes low, high;  // of the pair's concatenation
+    for (int lane = 0; lane < kLane; ++lane) {
+      const bool second = lane & width;
+      low[lane] = second ? kLane + lane - width : lane;
+      high[lane] = second ? kLane + lane : lane + width;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLane; ++i) {
+      if (i & width) continue;
+      const Vector<float> a = v[i], b = v[i + width];
+      v[i] = __builtin_shuffle(a, b, low);
+      v[i + width] = __builtin_shuffle(a, b, high);
+    }
+  }
+}
+
+template <int R, bool Streamed, class Load>
+KONV_INLINE void transform_taps(const WinogradKernel& k, float* panel, const Load& load_tap) {
+  transform_tile<KernelTransform<R>>(load_tap,
+                                     [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
+                                       float* point = panel + (i * kWinogradTile + j) * k.point_pitch;
+                                       if constexpr (Streamed)
+                                         stream(point, v);
+                                       else
+                                         store(point, v);
+                                     });
+}
+
+// Filters are neighbours in memory: vectors over filters come as they are.
+template <int R, bool Streamed>
+void transform_filters(const WinogradKernel& k) {
+  const bool whole = k.rows == R && k.columns == R && k.filters == kBlock;
+  for (int64_t c = 0; c < k.channels; ++c)
+    for (int f = 0; f < kBlock; f += kLane) {
+      const float* taps = k.kernel + c * k.channel_stride + f;
+      float* panel = k.panel + c * kBlock + f;
+      if (whole)
+        transform_taps<R, Streamed>(k, panel, [&](int i, int j) __attribute__((always_inline)) {
+          return load(taps + i * k.row_stride + j * k.column_stride);
+        });
+      else
+        transform_taps<R, Streamed>(k, panel, [&](int i, int j) __attribute__((always_inline)) {
+          const bool there = i < k.rows && j < k.columns && f < k.filters;
+          return there ? load_lanes(taps + i * k.row_stride + j * k.column_stride, k.filters - f)
+                       : Vector<float>{};
+        });
+    }
+}
+
+// Channels are neighbours in memory: blocks of channels x filters are transposed first.
+template <int R, bool Streamed>
+void transform_channels(const WinogradKernel& k) {
+  for (int64_t c = 0; c < k.channels; c += kLane)
+    for (int f = 0; f < kBlock; f += kLane) {
+      Vector<float> taps[R * R][kLane];
+      for (int i = 0; i < R; ++i)
+        for (int j = 0; j < R; ++j) {
+          Vector<float>* tap = taps[i * R + j];
+          const float* from = k.kernel + i * k.row_stride + j * k.column_stride + f * k.filter_stride + c;
+          const bool there = i < k.rows && j < k.columns;
+#pragma GCC unroll 16
+          for (int lane = 0; lane < kLane; ++lane)
+            tap[lane] = there && f + lane < k.filters
+                            ? load_lanes(from + lane * k.filter_stride, k.channels - c)
+                            : Vector<float>{};
+          transpose(tap);
+        }
+      for (int64_t lane = 0; lane < minimum(kLane, k.channels - c); ++lane)
+        transform_taps<R, Streamed>(k, k.panel + (c + lane) * kBlock + f,
+                                    [&](int i, int j)
+                                        __attribute__((always_inline)) { return taps[i * R + j][lane]; });
+    }
+}
+
+template <int R>
+void transform_kernel(const WinogradKernel& k) {
+  if (k.streamed)
+    k.filter_stride == 1 ? transform_filters<R, true>(k) : transform_channels<R, true>(k);
+  else
+    k.filter_stride == 1 ? transform_filters<R, false>(k) : transform_channels<R, false>(k);
+  if (k.streamed) stream_fence();
+}
+
+// ---- data ----
+
+// The pixels [first, last) of a patch of `size` pixels an axis that lie in the image.
+struct Inside {
+  int first_row, last_row, first_column, last_column;
+
+  KONV_INLINE int clamp(int64_t position, int size) {
+    return static_cast<int>(position < 0 ? 0 : position > size ? size : position);
+  }
+  Inside(const WinogradPatch& patch, int64_t rows, int64_t columns, int size)
+      : first_row(clamp(-patch.row, size)),
+        last_row(clamp(rows - patch.row, size)),
+        first_column(clamp(-patch.column, size)),
+        last_column(clamp(columns - patch.column, size)) {}
+
+  bool whole(int size) const {
+    return first_row == 0 && first_column == 0 && last_row == size && last_column == size;
+  }
+  bool has(int row, int column) const {
+    return row >= first_row && row < last_row && column >= first_column && column < last_column;
+  }
+};
+
+template <class Transform>
+void transform_data(const WinogradData& d) {
+  for (int64_t t = 0; t < d.tiles; ++t) {
+    const WinogradPatch& patch = d.patches[t];
+    const Inside inside(patch, d.rows, d.columns, Transform::kIn);
+    const bool whole = inside.whole(Transform::kIn);
+    for (int64_t c = 0; c < d.channels; c += kLane) {
+      const float* x = d.x + patch.offset + c;
+      float* points = d.points + t * d.tile_pitch + c;
+      const auto put = [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
+        store(points + (i * kWinogradTile + j) * d.point_pitch, v);
+      };
+      if (whole && d.channels - c >= kLane)
+        transform_tile<Transform>(
+            [&](int i, int j)
+                __attribute__((always_inline)) { return load(x + i * d.row_stride + j * d.column_stride); },
+            put);
+      else
+        transform_tile<Transform>(
+            [&](int i, int j) __attribute__((always_inline)) {
+              return inside.has(i, j) ? load_lanes(x + i * d.row_stride + j * d.column_stride, d.channels - c)
+                                      : Vector<float>{};
+            },
+            put);
+    }
+  }
+}
+
+// ---- products ----
+
+template <int Rows>
+KONV_INLINE void product_tile(const float* points, int64_t tile_pitch, const float* panel, int64_t channels,
+                              float* sums, int64_t sums_pitch, bool accumulate) {
+  Vector<float> acc[Rows][kVectors] = {};
+  const float* a[Rows];
+  for (int i = 0; i < Rows; ++i) a[i] = points + i * tile_pitch;
+  for (int64_t c = 0; c < channels; ++c, panel += kBlock) {
+    Vector<float> b[kVectors];
+#pragma GCC unroll 2
+    for (int j = 0; j < kVectors; ++j) b[j] = load(panel + j * kLane);
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < kVectors; ++j) acc[i][j] += a[i][c] * b[j];
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < kVectors; ++j) {
+      float* sum = sums + i * sums_pitch + j * kLane;
+      store(sum, accumulate ? load(sum) + acc[i][j] : acc[i][j]);
+    }
+}
+
+struct ProductTile {
+  const WinogradProducts& p;
+  const float* points;
+  const float* panel;
+  float* sums;
+  template <int Rows>
+  void run() const {
+    product_tile<Rows>(points, p.tile_pitch, panel, p.channels, sums, p.sums_tile_pitch, p.accumulate);
+  }
+};
+
+void multiply(const WinogradProducts& p) {
+  const int64_t tiles = (p.tiles + kTileRows - 1) / kTileRows;  // of equal height, give or take one
+  for (int q = 0; q < kWinogradPoints; ++q)
+    for (int64_t panel = 0; panel < p.panel_count; ++panel)
+      for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t begin = p.tiles * tile / tiles, end = p.tiles * (tile + 1) / tiles;
+        with_rows<kTileRows>(
+            end - begin,
+            ProductTile{p, p.points + q * p.point_pitch + begin * p.tile_pitch,
+                        p.panels + panel * p.panel_pitch + q * p.panel_point_pitch,
+                        p.sums + q * p.sums_point_pitch + begin * p.sums_tile_pitch + panel * kBlock});
+      }
+}
+
+// ---- results ----
+
+template <class Transform, bool Add, bool Streamed>
+void transform_results_as(const WinogradResults& r) {
+  for (int64_t t = 0; t < r.tiles; ++t) {
+    const WinogradPatch& patch = r.patches[t];
+    const Inside inside(patch, r.rows, r.columns, Transform::kOut);
+    const bool whole = inside.whole(Transform::kOut);
+    for (int64_t k = 0; k < r.filters; k += kLane) {
+      const int64_t count = r.filters - k;
+      const float* sums = r.sums + t * r.tile_pitch + k;
+      float* y = r.y + patch.offset + k;
+      const Vector<float> bias = r.bias ? load_lanes(r.bias + k, count) : Vector<float>{};
+      const auto get = [&](int i, int j) __attribute__((always_inline)) {
+        return load(sums + (i * kWinogradTile + j) * r.point_pitch);
+      };
+      const auto finish = [&](Vector<float> v) __attribute__((always_inline)) {
+        if (r.bias) v += bias;
+        return r.relu ? relu<float>(v) : v;
+      };
+      if (whole && count >= kLane)
+        transform_tile<Transform>(get, [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
+          float* to = y + i * r.row_stride + j * r.column_stride;
+          if constexpr (Add)
+            store(to, load(to) + v);
+          else if constexpr (Streamed)
+            stream(to, finish(v));
+          else
+            store(to, finish(v));
+        });
+      else
+        transform_tile<Transform>(get, [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
+          if (!inside.has(i, j)) return;
+          float* to = y + i * r.row_stride + j * r.column_stride;
+          const Vector<float> value = Add ? load_lanes(to, count) + v : finish(v);
+          if (count >= kLane)
+            store(to, value);
+          else
+            store_partial(to, value, count);
+        });
+    }
+  }
+}
+
+template <class Transform>
+void transform_results(const WinogradResults& r) {
+  if (!r.streamed) return transform_results_as<Transform, false, false>(r);
+  transform_results_as<Transform, false, true>(r);
+  stream_fence();
+}
+
+template <int R>
+constexpr WinogradTransforms kTransforms = {
+    kWinogradOutputs<R>, transform_kernel<R>, transform_results<OutputTransform<R>>,
+    transform_data<OutputAdjoint<R>>, transform_results_as<DataAdjoint, true, false>};
+
+}  // namespace
+
+extern const WinogradKernels kConv2dWinograd = {kBlock,         KONV_VECTOR_BYTES == 64,       kTransforms<3>,
+                                                kTransforms<5>, transform_data<DataTransform>, multiply};
+
+}  // namespace konv::cpu::KONV_ISA

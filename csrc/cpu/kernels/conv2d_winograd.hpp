@@ -1,0 +1,95 @@
+// Contracts of Winograd's convolution: its four steps, each for a block of tiles.
+//
+//   data      patches of x, 6x6 pixels, -> points: one matrix of tiles x channels for each of the 36 points
+//   kernel    taps -> panels: for each point a matrix of channels x filters
+//   products  sums[q] (+)= points[q] * panels[q], matrix by matrix: where nearly all time is spent
+//   results   sums -> patches of the result
+// The transforms are those of winograd_transforms.hpp. The adjoint of the whole (a gradient of x with as many
+// tiles as the forward pass) has the same steps with other transforms: data from patches of m x m pixels,
+// results of 6x6 pixels that overlap and are added up.
+//
+// Pointers need the alignment of their element only, except where a result is streamed.
+#pragma once
+
+#include <stdint.h>
+
+namespace konv::cpu {
+
+constexpr int kWinogradPoints = 36;
+
+// Where a tile lies in an array of images: its first pixel as an offset in elements and as a position in its
+// image. Parts outside of the image read as zero and are not written.
+struct WinogradPatch {
+  int64_t offset, row, column;
+};
+
+// panel[q * point_pitch + c * B + b] = transformed taps of channel c and filter b, zero for b in [filters,
+// B), B = block_filters. Tap (i, j) of channel c and filter b is kernel[i * row_stride + j * column_stride +
+// c * channel_stride + b * filter_stride], zero beyond `rows` and `columns`. One of the last two strides is
+// 1.
+struct WinogradKernel {
+  const float* kernel;
+  int64_t row_stride, column_stride, channel_stride, filter_stride;
+  int64_t rows, columns;  // at most R
+  int64_t channels, filters;
+  float* panel;
+  int64_t point_pitch;
+  bool streamed;  // past the caches; then panel and pitch are aligned to a vector
+};
+
+// points[q * point_pitch + t * tile_pitch + c] for every patch t; tile_pitch has room for whole vectors.
+struct WinogradData {
+  const float* x;  // the first channel
+  int64_t row_stride, column_stride;
+  int64_t rows, columns;  // of an image
+  const WinogradPatch* patches;
+  int64_t tiles, channels;
+  float* points;
+  int64_t tile_pitch, point_pitch;
+};
+
+// sums[q * sums_point_pitch + t * sums_tile_pitch + p * B + b] (+)=
+//   sum over c of points[q * point_pitch + t * tile_pitch + c] * panels[p * panel_pitch + q * panel_point +
+//   c * B + b]
+struct WinogradProducts {
+  const float* points;
+  int64_t tile_pitch, point_pitch;
+  int64_t tiles, channels;
+  const float* panels;
+  int64_t panel_count, panel_pitch, panel_point_pitch;
+  float* sums;
+  int64_t sums_tile_pitch, sums_point_pitch;
+  bool accumulate;
+};
+
+struct WinogradResults {
+  const float* sums;
+  int64_t tile_pitch, point_pitch;
+  const WinogradPatch* patches;
+  int64_t tiles, filters;
+  const float* bias;  // may be null; the adjoint has none
+  bool relu;          // likewise
+  float* y;           // the first filter
+  int64_t row_stride, column_stride;
+  int64_t rows, columns;
+  bool streamed;  // past the caches; then y and its strides are aligned to a vector, and filters fill vectors
+};
+
+// The transforms for kernels of R x R taps.
+struct WinogradTransforms {
+  int outputs;  // m, an axis: 4 for 3x3, 2 for 5x5
+  void (*kernel)(const WinogradKernel&);
+  void (*results)(const WinogradResults&);          // overwrites y
+  void (*adjoint_data)(const WinogradData&);        // from patches of m x m
+  void (*adjoint_results)(const WinogradResults&);  // adds 6x6 to y
+};
+
+struct WinogradKernels {
+  int block_filters;
+  bool can_stream;  // a vector fills a line of the cache: less would be written to memory twice
+  WinogradTransforms taps3, taps5;
+  void (*data)(const WinogradData&);
+  void (*products)(const WinogradProducts&);
+};
+
+}  // namespace konv::cpu
