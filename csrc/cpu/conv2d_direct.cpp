@@ -11,15 +11,19 @@
 #include "cpu/conv2d_problem.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/result.hpp"
+#include "cpu/streaming.hpp"
 #include "cpu/threads.hpp"
 
 namespace konv::cpu {
 namespace {
 
-constexpr int64_t kBlockPixels = 112;        // eight tiles of 14 rows
-constexpr int64_t kChannels = 128;           // of a slab: with its kernel block it stays in L2
-constexpr int64_t kPointwiseChannels = 512;  // a 1x1 slab has no halo
-constexpr int64_t kTasksPerThread = 4;       // enough to balance the load
+constexpr int64_t kBlockPixels = 112;      // eight tiles of 14 rows
+constexpr int64_t kChannels = 128;         // of a slab: with its kernel block it stays in L2
+constexpr int64_t kPointwiseBytes = 2048;  // of a pixel's channels in a 1x1 slab, which has no halo
+constexpr int64_t kAliasedBytes = 4096;    // pixels that far apart share a set of L1
+constexpr int64_t kTasksPerThread = 4;     // enough to balance the load
+constexpr int64_t kPackedRows = 16;        // of the kernel, read side by side
+constexpr int64_t kTransposedRun = 256;    // elements of a row of the kernel, which lie behind each other
 
 // All pixels of all images become one row of one image.
 ConvProblem flat_if_pointwise(ConvProblem p) {
@@ -28,6 +32,15 @@ ConvProblem flat_if_pointwise(ConvProblem p) {
   p.h.in = p.h.out = 1;
   p.images = 1;
   return p;
+}
+
+// Does the tile read x itself? A single tap without padding uses a slab so little that copying it would cost
+// a tenth of the time; not if the rows of a tile would push each other out of L1.
+bool reads_in_place(const ConvProblem& p, int64_t item_size) {
+  const auto inside = [](const TapAxis& axis) {
+    return axis.taps == 1 && axis.origin >= 0 && axis.origin + (axis.out - 1) * axis.stride < axis.in;
+  };
+  return inside(p.h) && inside(p.w) && p.w.stride * p.x_column * item_size % kAliasedBytes != 0;
 }
 
 template <class T>
@@ -45,13 +58,22 @@ class DirectRun {
       : problem_(flat_if_pointwise(problem)),
         kernels_(*kernels<T>().conv2d_direct),
         tile_(tile_for(kernels_, problem.filters)),
-        plan_(make_slab_plan(problem_.h, problem_.w, problem.channels, true, kBlockPixels,
-                             problem.h.taps * problem.w.taps == 1 ? kPointwiseChannels : kChannels,
-                             kernels_.lanes, sizeof(T))),
+        plan_(make_slab_plan(
+            problem_.h, problem_.w, problem.channels, true, kBlockPixels,
+            problem.h.taps * problem.w.taps == 1 ? kPointwiseBytes / int64_t{sizeof(T)} : kChannels,
+            kernels_.lanes, sizeof(T))),
+        in_place_(reads_in_place(problem_, sizeof(T))),
         taps_(plan_.tap_offsets()),
         filter_blocks_(ceil_div(problem.filters, tile_.block_filters)),
         channel_blocks_(ceil_div(problem.channels, plan_.channels)),
+        streams_(channel_blocks_ == 1 && problem.filters % kernels_.lanes == 0 &&
+                 problem.y_column % kernels_.lanes == 0 &&
+                 worth_streaming(problem.images * problem.y_image * int64_t{sizeof(T)})),
         threads_(threads_for(kMaxThreads, problem_.nanoseconds())) {
+    if (in_place_) {
+      plan_.row_stride = problem_.h.stride * problem_.x_row;
+      plan_.column_stride = problem_.w.stride * problem_.x_column;
+    }
     for (int64_t r = 0; r < problem.h.taps; ++r)
       for (int64_t s = 0; s < problem.w.taps; ++s)
         kernel_taps_.push_back((problem.h.first_tap + r * problem.h.tap_stride) * problem.kernel_row +
@@ -62,9 +84,15 @@ class DirectRun {
 
   // packed: [group][channel block][filter block][tap][channel][B]
   void pack(const T* kernel, T* packed) const {
-    const int64_t tasks = problem_.groups * channel_blocks_ * filter_blocks_;
+    const int64_t bands = ceil_div(plan_.channels, band());
+    const int64_t tasks = problem_.groups * channel_blocks_ * taps() * bands;
     parallel_for(threads_for(tasks, static_cast<double>(problem_.groups * group_size())), tasks,
-                 [&](int64_t task, int) { pack_kernel_block(kernel, packed, task); });
+                 [&](int64_t task, int) {
+                   const int64_t first = task % bands * band(), tap = task / bands % taps(),
+                                 channel_block = task / bands / taps() % channel_blocks_,
+                                 group = task / bands / taps() / channel_blocks_;
+                   pack_band(kernel, packed, group, channel_block, tap, first);
+                 });
   }
 
   int64_t scratch_bytes() const {
@@ -101,7 +129,7 @@ class DirectRun {
 
   DirectScratch<T> carve_thread(Carver& carver) const {
     DirectScratch<T> s{};
-    s.slab = carver.take<T>(plan_.elements());
+    s.slab = carver.take<T>(in_place_ ? 0 : plan_.elements());
     s.pixel = carver.take<int64_t>(plan_.pixels());
     s.out = carver.take<int64_t>(plan_.pixels());
     s.tables.row_index = carver.take<int64_t>(plan_.slab_h.positions);
@@ -109,23 +137,29 @@ class DirectRun {
     return s;
   }
 
-  void pack_kernel_block(const T* kernel, T* packed, int64_t task) const {
-    const int64_t block = task % filter_blocks_, channel_block = task / filter_blocks_ % channel_blocks_,
-                  group = task / filter_blocks_ / channel_blocks_;
-    const int64_t first_channel = channel_block * plan_.channels, first_filter = block * tile_.block_filters;
+  // Channels that are packed together: what lies side by side in the kernel is read side by side.
+  int64_t band() const { return problem_.kernel_channel == 1 ? kTransposedRun : kPackedRows; }
+
+  // Channels [first, first + band) of a block of channels, of one tap, for all filters.
+  void pack_band(const T* kernel, T* packed, int64_t group, int64_t channel_block, int64_t tap,
+                 int64_t first) const {
+    const int64_t B = tile_.block_filters, first_channel = channel_block * plan_.channels;
     const int64_t channels = std::min(plan_.channels, problem_.channels - first_channel);
+    if (first >= channels) return;
     PanelSource<T> source{};
-    source.source = kernel + group * problem_.kernel_group + first_channel * problem_.kernel_channel +
-                    first_filter * problem_.kernel_filter;
-    source.run_offset = kernel_taps_.data();
-    source.runs = taps();
-    source.elements = channels;
-    source.lanes = std::min<int64_t>(tile_.block_filters, problem_.filters - first_filter);
+    source.run_offset = &kernel_taps_[tap];
+    source.runs = 1;
+    source.elements = std::min(band(), channels - first);
     source.element_stride = problem_.kernel_channel;
     source.lane_stride = problem_.kernel_filter;
-    source.panel =
-        packed + packed_offset(group, first_channel) + block * taps() * channels * tile_.block_filters;
-    tile_.pack_panel(source);
+    for (int64_t filter = 0; filter < problem_.filters; filter += B) {
+      source.source = kernel + group * problem_.kernel_group +
+                      (first_channel + first) * problem_.kernel_channel + filter * problem_.kernel_filter;
+      source.lanes = std::min(B, problem_.filters - filter);
+      source.panel = packed + packed_offset(group, first_channel) + filter * taps() * channels +
+                     (tap * channels + first) * B;
+      tile_.pack_panel(source);
+    }
   }
 
   void run_block(const T* x, const T* packed, const T* bias, bool relu, T* y, DirectScratch<T>& s,
@@ -133,13 +167,20 @@ class DirectRun {
                  int64_t last_filter_block) const {
     fill_block_tables(plan_, block, s.tables);
     fill_pixels(plan_, s.tables, problem_.y_row, problem_.y_column, s.pixel, s.out);
+    const T* x_block = x + image * problem_.x_image + group * problem_.channels;
+    if (in_place_)
+      x_block += (problem_.h.origin + s.tables.first_row * problem_.h.stride) * problem_.x_row +
+                 (problem_.w.origin + s.tables.first_column * problem_.w.stride) * problem_.x_column;
     for (int64_t first = 0; first < problem_.channels; first += plan_.channels) {
       const int64_t channels = std::min(plan_.channels, problem_.channels - first);
-      pack_block(plan_, s.tables, kernels_, x + image * problem_.x_image + group * problem_.channels + first,
-                 problem_.x_row, problem_.x_column, channels, s.slab);
+      if (!in_place_)
+        pack_block(plan_, s.tables, kernels_, x_block + first, problem_.x_row, problem_.x_column, channels,
+                   s.slab);
 
       DirectBlock<T> b{};
-      b.slab = s.slab;
+      b.slab = in_place_ ? x_block + first : s.slab;
+      b.prefetch = in_place_;
+      b.stream = streams_;
       b.length = plan_.merged ? plan_.length : channels;
       b.packed_taps = plan_.taps;
       b.first_block = first_filter_block;
@@ -171,8 +212,10 @@ class DirectRun {
   const Conv2dDirectKernels<T>& kernels_;
   const Conv2dDirectTile<T>& tile_;
   SlabPlan plan_;
+  bool in_place_;
   std::vector<int64_t> taps_, kernel_taps_;
   int64_t filter_blocks_, channel_blocks_;
+  bool streams_;
   int threads_;
 };
 

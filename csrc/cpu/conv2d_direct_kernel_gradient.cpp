@@ -145,15 +145,14 @@ class KernelGradientRun {
         b.grad_rows = s.tables.columns;
         pack_grad(block_grad, o, s);
       }
-      const int64_t row_pitch = plan_.slab_h.out_pitch * plan_.slab_w.positions * plan_.pitch;
       for (int64_t i = 0; i < s.tables.rows; ++i)
-        s.runs[i] = {i * row_pitch, i * b.grad_rows, s.tables.columns};
+        s.runs[i] = {i * plan_.row_stride, i * b.grad_rows, s.tables.columns};
       b.grad_rows *= s.tables.rows;
 
       b.slab = s.slab;
       b.runs = s.runs;
       b.run_count = s.tables.rows;
-      b.pixel_stride = plan_.slab_w.out_pitch * plan_.pitch;
+      b.pixel_stride = plan_.column_stride;
       b.tap = taps_.data();
       b.taps = plan_.taps;
       b.length = length_of(o);

@@ -112,6 +112,8 @@ SlabPlan make_slab_plan(const TapAxis& h, const TapAxis& w, int64_t channels, bo
   while (plan.channels > kLeastChannels && positions * padded(plan.channels) * item_size > kSlabBytes)
     plan.channels = std::max(kLeastChannels, plan.channels / 2);
   plan.pitch = padded(plan.channels);
+  plan.row_stride = plan.slab_h.out_pitch * plan.slab_w.positions * plan.pitch;
+  plan.column_stride = plan.slab_w.out_pitch * plan.pitch;
   plan.row_taps = plan.merged ? std::min<int64_t>(1, w.taps) : w.taps;
   plan.taps = h.taps * plan.row_taps;
   plan.length = plan.merged ? w.taps * channels : plan.channels;
@@ -152,8 +154,7 @@ int64_t fill_pixels(const SlabPlan& plan, const BlockTables& tables, int64_t y_r
   int64_t pixels = 0;
   for (int64_t i = 0; i < tables.rows; ++i)
     for (int64_t j = 0; j < tables.columns; ++j, ++pixels) {
-      pixel[pixels] =
-          (i * plan.slab_h.out_pitch * plan.slab_w.positions + j * plan.slab_w.out_pitch) * plan.pitch;
+      pixel[pixels] = i * plan.row_stride + j * plan.column_stride;
       out[pixels] = (h.out_offset + (tables.first_row + i) * h.out_stride) * y_row +
                     (w.out_offset + (tables.first_column + j) * w.out_stride) * y_column;
     }

@@ -63,6 +63,7 @@ struct SlabPlan {
   int64_t block_rows, block_columns;  // blocks along each axis of an image
   int64_t channels;                   // channels of one slab
   int64_t pitch;                      // slab elements between neighbouring positions
+  int64_t row_stride, column_stride;  // slab elements between neighbouring outputs
   bool merged;                        // taps of a row and channels form one contiguous axis
   int64_t row_taps, taps;             // taps of the kernel contract: of one row of taps, of all
   int64_t length;                     // elements of a whole slab's tap

@@ -62,6 +62,8 @@ struct DirectBlock {
   bool finish;      // then add bias (if not null), then ReLU
   const T* bias;
   bool relu;
+  bool stream;    // whole blocks of filters go past the caches: their vectors are aligned in y
+  bool prefetch;  // the slab is x itself, not yet in cache: tiles fetch the pixels of the next one
 };
 
 // `pixels` pixels of one output row: their first slab offset, and their first row in the packed gradient.
