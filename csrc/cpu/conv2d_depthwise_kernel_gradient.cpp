@@ -14,9 +14,10 @@
 namespace konv::cpu {
 namespace {
 
-constexpr int64_t kSplits = 16;        // at most: enough tasks for as many threads
-constexpr int64_t kSplitPixels = 256;  // at least: adding a split costs as much as one pixel of it
-constexpr int64_t kTasks = 8;          // with fewer splits, channels are shared out too
+constexpr int64_t kSplits = 16;            // at most: enough tasks for as many threads
+constexpr int64_t kSplitPixels = 256;      // at least: adding a split costs as much as one pixel of it
+constexpr int64_t kRowsBytes = 256 << 10;  // of image and gradient that are summed together: they stay in L2
+constexpr int64_t kTasks = 8;              // with fewer splits, channels are shared out too
 
 template <class T>
 class DepthwiseKernelGradient {
@@ -62,19 +63,30 @@ class DepthwiseKernelGradient {
     const int64_t C = shape_.C, x_row = shape_.w.size * C, y_row = shape_.w.out * C;
     for (int64_t tap = 0; tap < shape_.h.window * shape_.w.window * width_; ++tap)
       std::fill_n(sums + tap * C + first, channels, T{0});
-    for (int64_t i = rows_ * split / splits_; i < rows_ * (split + 1) / splits_; ++i) {
-      const LiveTaps taps = h_.taps_of(i % shape_.h.out);
-      DepthwiseGradientRow<T> row{};
-      row.source = x + (i / shape_.h.out * shape_.h.size + taps.source) * x_row + first;
-      row.tap_rows = taps.taps;
-      row.row_step = taps.source_step * x_row;
-      row.sums = sums + taps.tap * sums_row() + first;
-      row.sums_row_step = taps.tap_step * sums_row();
-      row.runs = runs_.data();
-      row.run_count = runs_.size();
-      row.channels = channels;
-      row.grad = grad + i * y_row + first;
-      kernels_.kernel_gradient(row);
+    const int64_t last = rows_ * (split + 1) / splits_;
+    const int64_t most = std::max<int64_t>(1, kRowsBytes / ((x_row + y_row) / C * channels_ * sizeof(T)));
+    for (int64_t i = rows_ * split / splits_, next; i < last; i = next) {
+      const int64_t image = i / shape_.h.out, p = i % shape_.h.out;
+      const int64_t end = std::min({last, (image + 1) * shape_.h.out, i + most});
+      const LiveTaps taps = h_.taps_of(p);
+      for (next = i + 1; next < end; ++next) {
+        const LiveTaps other = h_.taps_of(next - image * shape_.h.out);
+        if (other.tap != taps.tap || other.taps != taps.taps) break;
+      }
+      DepthwiseGradientRows<T> rows{};
+      rows.source = x + (image * shape_.h.size + taps.source) * x_row + first;
+      rows.rows = next - i;
+      rows.source_row = shape_.h.stride * x_row;
+      rows.grad_row = y_row;
+      rows.tap_rows = taps.taps;
+      rows.row_step = taps.source_step * x_row;
+      rows.sums = sums + taps.tap * sums_row() + first;
+      rows.sums_row = sums_row();
+      rows.runs = runs_.data();
+      rows.run_count = runs_.size();
+      rows.channels = channels;
+      rows.grad = grad + i * y_row + first;
+      kernels_.kernel_gradient(rows);
     }
   }
 

@@ -7,70 +7,95 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
-constexpr int kTileColumns = 4;  // independent sums hide the latency of a multiply-add
+constexpr int kTileColumns = 8;  // with the weights of a row of taps and a pixel they fit 16 registers
 constexpr int kTileTaps = 9;     // accumulators of the gradient: a 3x3 kernel in one pass over the row
 
 // ---- forward ----
 
-// Columns results by Lanes channels. With Taps and Stride known, a row of taps keeps its weights in registers
-// and loads each pixel once for all results that read it; Taps = 0 takes any run.
+// Steps a pointer in place: else the compiler keeps a pointer for every pixel of a tile, and spills most.
+template <class T>
+KONV_INLINE void advance(T*& pointer, int64_t step) {
+  pointer += step;
+  asm("" : "+r"(pointer));
+}
+
+// Columns results by all channels, Lanes at a time. With Taps and Stride known, a row of taps keeps its
+// weights in registers and loads each pixel once for all results that read it; Taps = 0 takes any run.
 template <class T, int Lanes, int Taps, int Stride>
 struct ForwardTile {
+  using V = Chunk<T, Lanes>;
+
   const DepthwiseRow<T>& row;
   const DepthwiseColumns& run_;
-  int64_t first, c;
+  int64_t first, channels;
 
   template <int Columns>
   void run() const {
-    using V = Chunk<T, Lanes>;
-    V acc[Columns] = {};
-    const T* x = row.source + run_.source + first * run_.source_step + c;
-    const T* w = row.weights + run_.weights + c;
+    const T* x = row.source + run_.source + first * run_.source_step;
+    T* y = row.result + run_.result + first * run_.result_step;
+    for (int64_t i = 0; i < channels; i += Lanes) {
+      const int64_t c = minimum(i, channels - Lanes);
+      V sums[Columns];
+#pragma GCC unroll 8
+      for (int j = 0; j < Columns; ++j) sums[j] = row.bias ? load_chunk<Lanes>(row.bias + c) : V{};
+      add_taps<Columns>(x + c, row.weights + run_.weights + c, sums);
+      if (row.relu)
+#pragma GCC unroll 8
+        for (int j = 0; j < Columns; ++j) sums[j] = sums[j] <= 0 ? V{} : sums[j];
+      store_sums<Columns>(y + c, sums);
+    }
+  }
+
+  template <int Columns>
+  __attribute__((always_inline)) void add_taps(const T* x, const T* w, V* sums) const {
     for (int64_t r = 0; r < row.tap_rows; ++r, x += row.row_step, w += row.weights_row_step) {
+      const T* p = x;
       if constexpr (Taps > 0) {
         V weights[Taps];
 #pragma GCC unroll 8
         for (int s = 0; s < Taps; ++s) weights[s] = load_chunk<Lanes>(w + s * run_.weights_step);
 #pragma GCC unroll 32
-        for (int i = 0; i < (Columns - 1) * Stride + Taps; ++i) {
-          const V pixel = load_chunk<Lanes>(x + i * run_.tap_step);
+        for (int i = 0; i < (Columns - 1) * Stride + Taps; ++i, advance(p, run_.tap_step)) {
+          const V pixel = load_chunk<Lanes>(p);
 #pragma GCC unroll 8
           for (int j = 0; j < Columns; ++j)
-            if (i >= j * Stride && i < j * Stride + Taps) acc[j] += pixel * weights[i - j * Stride];
+            if (i >= j * Stride && i < j * Stride + Taps) sums[j] += pixel * weights[i - j * Stride];
         }
       } else {
         for (int64_t s = 0; s < run_.taps; ++s) {
           const V weight = load_chunk<Lanes>(w + s * run_.weights_step);
+          p = x + s * run_.tap_step;
 #pragma GCC unroll 8
-          for (int j = 0; j < Columns; ++j)
-            acc[j] += load_chunk<Lanes>(x + s * run_.tap_step + j * run_.source_step) * weight;
+          for (int j = 0; j < Columns; ++j, advance(p, run_.source_step))
+            sums[j] += load_chunk<Lanes>(p) * weight;
         }
       }
     }
-    T* y = row.result + run_.result + first * run_.result_step + c;
+  }
+
+  template <int Columns>
+  __attribute__((always_inline)) void store_sums(T* y, const V* sums) const {
+    if constexpr (Lanes == kLanes<T>) {
+      if (row.streamed) {
 #pragma GCC unroll 8
-    for (int j = 0; j < Columns; ++j, y += run_.result_step) {
-      V sum = acc[j];
-      if (row.bias) sum += load_chunk<Lanes>(row.bias + c);
-      if (row.relu) sum = sum <= 0 ? V{} : sum;
-      if constexpr (Lanes == kLanes<T>) {
-        if (row.streamed) {
-          stream(y, sum);
-          continue;
-        }
+        for (int j = 0; j < Columns; ++j, advance(y, run_.result_step)) stream(y, sums[j]);
+        return;
       }
-      store_chunk(y, sum);
     }
+#pragma GCC unroll 8
+    for (int j = 0; j < Columns; ++j, advance(y, run_.result_step)) store_chunk(y, sums[j]);
   }
 };
 
+// By value: what is stored could else change the arguments, as far as the compiler knows.
 template <class T, int Lanes, int Taps, int Stride>
-KONV_INLINE void forward_run(const DepthwiseRow<T>& row, const DepthwiseColumns& run) {
+KONV_INLINE void forward_run(DepthwiseRow<T> row, DepthwiseColumns run) {
   const int64_t channels = row.channels * run.width;
-  for (int64_t i = 0; i < run.columns; i += kTileColumns)
-    for (int64_t c = 0; c < channels; c += Lanes)
-      with_rows<kTileColumns>(minimum(kTileColumns, run.columns - i),
-                              ForwardTile<T, Lanes, Taps, Stride>{row, run, i, minimum(c, channels - Lanes)});
+  const int64_t tiles = (run.columns + kTileColumns - 1) / kTileColumns;  // of equal width, give or take one
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const int64_t begin = run.columns * tile / tiles, end = run.columns * (tile + 1) / tiles;
+    with_rows<kTileColumns>(end - begin, ForwardTile<T, Lanes, Taps, Stride>{row, run, begin, channels});
+  }
 }
 
 template <class T>
@@ -106,58 +131,102 @@ KONV_INLINE void add_chunk(T* sum, Chunk<T, Lanes> addend, int64_t fresh) {
   for (int64_t i = fresh; i < Lanes; ++i) sum[i] += lanes[i];
 }
 
-// Taps taps, counted from `first` over rows and columns of taps, by Lanes channels.
+// Lanes channels from c on, those before `fresh` were added with the chunk before.
+template <class T, int Lanes>
+struct GradientChunk {
+  using V = Chunk<T, Lanes>;
+
+  const DepthwiseGradientRows<T>& rows;
+  const DepthwiseColumns& run;
+  int64_t c, fresh;
+
+  // Calls body(x, g) for every result: where its first tap reads, and its gradient.
+  template <class Body>
+  __attribute__((always_inline)) void for_each_result(const Body& body) const {
+    const T* source = rows.source + run.source + c;
+    const T* grad = rows.grad + run.result + c;
+    for (int64_t i = 0; i < rows.rows; ++i, source += rows.source_row, grad += rows.grad_row) {
+      const T *x = source, *g = grad;
+      for (int64_t j = 0; j < run.columns; ++j, x += run.source_step, g += run.result_step)
+        body(x, load_chunk<Lanes>(g));
+    }
+  }
+
+  __attribute__((always_inline)) T* sum(int64_t r, int64_t s) const {
+    return rows.sums + run.weights + r * rows.sums_row + s * run.weights_step + c;
+  }
+};
+
+// A whole 3x3 kernel.
+template <class T, int Lanes>
+KONV_INLINE void gradient_3x3(const GradientChunk<T, Lanes>& chunk) {
+  Chunk<T, Lanes> acc[3][3] = {};
+  const int64_t row_step = chunk.rows.row_step, tap_step = chunk.run.tap_step;
+  chunk.for_each_result([&](const T* x, Chunk<T, Lanes> g) {
+#pragma GCC unroll 3
+    for (int r = 0; r < 3; ++r, advance(x, row_step))
+#pragma GCC unroll 3
+      for (int s = 0; s < 3; ++s) acc[r][s] += load_chunk<Lanes>(x + s * tap_step) * g;
+  });
+#pragma GCC unroll 3
+  for (int r = 0; r < 3; ++r)
+#pragma GCC unroll 3
+    for (int s = 0; s < 3; ++s) add_chunk<T, Lanes>(chunk.sum(r, s), acc[r][s], chunk.fresh);
+}
+
+// Taps taps, counted from `first` over rows and columns of taps.
 template <class T, int Lanes>
 struct GradientTile {
-  const DepthwiseGradientRow<T>& row;
-  const DepthwiseColumns& run_;
-  int64_t first, c, fresh;
+  const GradientChunk<T, Lanes>& chunk;
+  int64_t first;
 
   template <int Taps>
   void run() const {
-    using V = Chunk<T, Lanes>;
-    const T* x[Taps];
+    int64_t tap[Taps];
     T* sum[Taps];
-    int64_t r = first / run_.taps, s = first % run_.taps;
+    int64_t r = first / chunk.run.taps, s = first % chunk.run.taps;
 #pragma GCC unroll 9
     for (int t = 0; t < Taps; ++t) {
-      x[t] = row.source + run_.source + r * row.row_step + s * run_.tap_step + c;
-      sum[t] = row.sums + run_.weights + r * row.sums_row_step + s * run_.weights_step + c;
-      if (++s == run_.taps) s = 0, ++r;
+      tap[t] = r * chunk.rows.row_step + s * chunk.run.tap_step;
+      sum[t] = chunk.sum(r, s);
+      if (++s == chunk.run.taps) s = 0, ++r;
     }
-    const T* grad = row.grad + run_.result + c;
-    V acc[Taps] = {};
-    for (int64_t i = 0; i < run_.columns; ++i) {
-      const V g = load_chunk<Lanes>(grad + i * run_.result_step);
-      const int64_t at = i * run_.source_step;
+    Chunk<T, Lanes> acc[Taps] = {};
+    chunk.for_each_result([&](const T* x, Chunk<T, Lanes> g) {
 #pragma GCC unroll 9
-      for (int t = 0; t < Taps; ++t) acc[t] += load_chunk<Lanes>(x[t] + at) * g;
-    }
+      for (int t = 0; t < Taps; ++t) acc[t] += load_chunk<Lanes>(x + tap[t]) * g;
+    });
 #pragma GCC unroll 9
-    for (int t = 0; t < Taps; ++t) add_chunk<T, Lanes>(sum[t], acc[t], fresh);
+    for (int t = 0; t < Taps; ++t) add_chunk<T, Lanes>(sum[t], acc[t], chunk.fresh);
   }
 };
 
 template <class T>
 struct GradientRun {
-  const DepthwiseGradientRow<T>& row;
+  const DepthwiseGradientRows<T>& rows_;
   const DepthwiseColumns& run_;
   template <int Lanes>
   void run() const {
-    const int64_t taps = row.tap_rows * run_.taps, channels = row.channels * run_.width;
-    for (int64_t c = 0; c < channels; c += Lanes) {
-      const int64_t begin = minimum(c, channels - Lanes);
+    const DepthwiseGradientRows<T> rows = rows_;  // by value, as above
+    const DepthwiseColumns run = run_;
+    const int64_t taps = rows.tap_rows * run.taps, channels = rows.channels * run.width;
+    for (int64_t i = 0; i < channels; i += Lanes) {
+      const int64_t c = minimum(i, channels - Lanes);
+      const GradientChunk<T, Lanes> chunk{rows, run, c, i - c};
+      if (Lanes == kLanes<T> && rows.tap_rows == 3 && run.taps == 3) {
+        gradient_3x3<T, Lanes>(chunk);
+        continue;
+      }
       for (int64_t t = 0; t < taps; t += kTileTaps)
-        with_rows<kTileTaps>(minimum(kTileTaps, taps - t),
-                             GradientTile<T, Lanes>{row, run_, t, begin, c - begin});
+        with_rows<kTileTaps>(minimum(kTileTaps, taps - t), GradientTile<T, Lanes>{chunk, t});
     }
   }
 };
 
 template <class T>
-void kernel_gradient(const DepthwiseGradientRow<T>& row) {
-  for (int64_t i = 0; i < row.run_count; ++i)
-    with_lanes<T>(row.channels * row.runs[i].width, GradientRun<T>{row, row.runs[i]});
+void kernel_gradient(const DepthwiseGradientRows<T>& rows) {
+  for (int64_t i = 0; i < rows.run_count; ++i)
+    with_lanes<T>(rows.channels * rows.runs[i].width, GradientRun<T>{rows, rows.runs[i]});
 }
 
 template <class T>

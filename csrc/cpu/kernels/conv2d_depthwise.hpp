@@ -36,14 +36,16 @@ struct DepthwiseRow {
   bool streamed;  // past the caches: every result is then aligned to the vector, channels are whole vectors
 };
 
-// sums[tap row][tap column][c] += sum over the results of the row of source * grad. Runs as above: weights
-// are the offsets of sums, results those of grad.
+// sums[tap row][tap column][c] += sum over all results of source * grad, for `rows` rows of results that the
+// same tap rows reach. Runs as above: weights are the offsets of sums, results those of grad. Each sum is
+// taken over all rows of a run, then added.
 template <class T>
-struct DepthwiseGradientRow {
-  const T* source;
+struct DepthwiseGradientRows {
+  const T* source;                     // of the first row and its first tap row
+  int64_t rows, source_row, grad_row;  // elements from the source or gradient of one row to those of the next
   int64_t tap_rows, row_step;
   T* sums;
-  int64_t sums_row_step;
+  int64_t sums_row;
   const DepthwiseColumns* runs;
   int64_t run_count, channels;
   const T* grad;
@@ -53,7 +55,7 @@ template <class T>
 struct Conv2dDepthwiseKernels {
   int lanes;
   void (*forward)(const DepthwiseRow<T>&);
-  void (*kernel_gradient)(const DepthwiseGradientRow<T>&);
+  void (*kernel_gradient)(const DepthwiseGradientRows<T>&);
 };
 
 }  // namespace konv::cpu
