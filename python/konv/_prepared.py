@@ -38,7 +38,7 @@ def kept(variable: Variable, key: Hashable, sources: Sequence[Variable], make: C
         return made
     made = make()
     # A new dict in one assignment: other threads may do the same, and whose form stays doesn't matter.
-    others = [(other, form) for other, form in forms.items() if other != key and form[0] == versions]
+    others = [(other, form) for other, form in forms.items() if other != key]
     _kept[variable] = dict([*others[1 - _MOST_FORMS :], (key, (versions, made))])
     return made
 

@@ -48,6 +48,10 @@ class Activation(Layer):
     def ends_in(self) -> str | None:
         return activations.left_out_for_logits(self.activation)
 
+    @property
+    def fused_as(self) -> str | None:
+        return self.activation.fused
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -128,6 +132,10 @@ class ReLU(Layer):
             "negative_slope": self.negative_slope,
             "threshold": self.threshold,
         }
+
+    @property
+    def fused_as(self) -> str | None:
+        return None if self._simple is None else self._simple.fused
 
     @property
     def _simple(self) -> activations.Activation | None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Hashable
 from typing import Any, ClassVar
 
-from konv import activations, initializers, regularizers
+import numpy as np
+
+from konv import _prepared, activations, initializers, regularizers
 from konv._arguments import Shape, class_and_config, flag
 from konv.backend import Array
 from konv.layers.base import Layer
+from konv.layers.batch_normalization import BatchNormalization
 from konv.layers.channels import known_channels
 from konv.layers.context import Context
 from konv.layers.variable import Variable
+
+Prepared = Callable[[Array, Array | None, str | None], Array]
+"""Takes inputs, bias and fused activation and returns the outputs."""
 
 
 class Affine(Layer):
@@ -31,6 +39,9 @@ class Affine(Layer):
     **options
         `name`, `trainable`, `dtype`, `input_shape`, as for every layer.
     """
+
+    _prepares: ClassVar[bool] = True
+    """Whether inference keeps kernels in the form of their algorithm; a subclass then defines `_prepare`."""
 
     _kernels: ClassVar[dict[str, str]] = {"kernel": "kernel"}
     """For each kernel its name, in order, and what the names of its arguments start with."""
@@ -67,6 +78,19 @@ class Affine(Layer):
         else None."""
         raise NotImplementedError(f"{self.label}: _gradients is not defined")
 
+    def _prepare(self, kernels: list[Array], image: tuple[int, ...]) -> Prepared:
+        """Return what `_infer` applies in place of `_apply`: a function that keeps kernels in the form of
+        their algorithm for inputs of shape `(N, *image)`, and nothing of the layer."""
+        raise NotImplementedError(f"{self.label}: _prepare is not defined")
+
+    def _form(self, image: tuple[int, ...]) -> Hashable:
+        """Return all that `_prepare` depends on but the kernels."""
+        return None
+
+    def _scaled(self, kernel: Array, scale: Array) -> Array:
+        """Return the last kernel for outputs whose channels are multiplied by `scale`."""
+        return kernel * scale
+
     def _channels_of(self, input_shape: Shape) -> int:
         """Return the channels of inputs of a shape; once the layer is built there is one right number."""
         return known_channels(input_shape, self._channels)
@@ -91,10 +115,18 @@ class Affine(Layer):
 
     def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
         activation = activations.linear if context.logits else self.activation
+        if context.relu:
+            activation = activations.relu
+        if not context.for_backward:
+            outputs = self._infer(inputs, context.norm, activation.fused)
+            return activation.finish(outputs)[0], None
         bias = None if self.bias is None else self.bias.value
         outputs, of_kernels = self._apply(inputs, bias, activation.fused)
         outputs, kept = activation.finish(outputs)
-        return outputs, (of_kernels, activation, kept) if context.for_backward else None
+        return outputs, (of_kernels, activation, kept)
+
+    def fuses(self, *, norm: bool, relu: bool) -> bool:
+        return self.activation == activations.linear and (self._prepares or not norm)
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         of_kernels, activation, kept = saved
@@ -116,6 +148,48 @@ class Affine(Layer):
             **{f"{each}_initializer": class_and_config(own) for each, own in self.initializers.items()},
             **{f"{each}_regularizer": regularizers.described(own) for each, own in self.regularizers.items()},
         }
+
+    def _infer(self, inputs: Array, norm: BatchNormalization | None, fused: str | None) -> Array:
+        """Return the outputs for inference."""
+        if not self._prepares:
+            return self._apply(inputs, None if self.bias is None else self.bias.value, fused)[0]
+        try:
+            return self._apply_prepared(inputs, norm, fused)
+        except MemoryError:  # maybe for what is kept
+            _prepared.forget_all()
+            return self._apply_prepared(inputs, norm, fused)
+
+    def _apply_prepared(self, inputs: Array, norm: BatchNormalization | None, fused: str | None) -> Array:
+        """Apply kernels that are kept prepared until a weight changes, with the normalization in them."""
+        image = inputs.shape[1:]
+        sources = self._variables if norm is None else [*self._variables, *norm._variables]
+        # By its id, for what is kept must not keep layers alive.
+        by_norm = None if norm is None else (id(norm), norm.epsilon)
+        key = (self._form(image), by_norm, os.environ.get("KONV_ALGORITHM"))
+        apply, bias, after = _prepared.kept(
+            self.kernels[0], key, sources, lambda: self._prepared_with(norm, image)
+        )
+        if after is None:
+            return apply(inputs, bias, fused)
+        return after(apply(inputs, bias, None), activation=fused)
+
+    def _prepared_with(
+        self, norm: BatchNormalization | None, image: tuple[int, ...]
+    ) -> tuple[Prepared, Array | None, Callable[..., Array] | None]:
+        """Return the layer with a normalization as a function of prepared kernels, the bias that it is to be
+        given, and what is to be applied after it."""
+        bias = None if self.bias is None else self.bias.value
+        kernels = [kernel.value for kernel in self.kernels]
+        if norm is None:
+            return self._prepare(kernels, image), bias, None
+        scale, shift = norm.scale_and_shift()
+        with np.errstate(all="ignore"):
+            last = self._scaled(kernels[-1], scale.astype(self.dtype))
+            folded = (shift if bias is None else shift + scale * bias).astype(self.dtype)
+        if np.isfinite(last).all() and np.isfinite(folded).all():
+            return self._prepare([*kernels[:-1], last], image), folded, None
+        # With what is beyond the largest number in them, sums would be NaN that are none layer by layer.
+        return self._prepare(kernels, image), bias, norm.by_moving_averages()
 
     def _add(self, name: str, argument: str, shape: tuple[int, ...]) -> Variable:
         return self.add_weight(

@@ -23,6 +23,7 @@ from konv.layers.tensor import Node, Tensor
 from konv.layers.variable import Variable
 from konv.ops.arguments import numbers
 
+_PASSES = ("forward", "backward", "run_forward", "run_backward")
 _WRAPPERS = {"build": building, "compute_output_shape": shaping, "forward": naming, "backward": naming}
 
 
@@ -80,6 +81,10 @@ class Layer:
         for method, wrap in _WRAPPERS.items():
             if method in cls.__dict__:
                 setattr(cls, method, wrap(cls.__dict__[method]))
+        if any(method in cls.__dict__ for method in _PASSES):  # what a base class says of its own is not true
+            for claim in ("fuses", "fused_as"):
+                if claim not in cls.__dict__:
+                    setattr(cls, claim, getattr(Layer, claim))
 
     def __init__(
         self,
@@ -158,6 +163,16 @@ class Layer:
     def ends_in(self) -> str | None:
         """Name of the activation that the outputs went through last and that `forward` leaves out if
         `context.logits`: "softmax" (over the last axis), "sigmoid", or None."""
+        return None
+
+    def fuses(self, *, norm: bool, relu: bool) -> bool:
+        """Whether `forward` can do the work of layers that follow, as `context.norm` and `context.relu` tell
+        it to. It is asked for `norm` only where `backward` won't follow."""
+        return False
+
+    @property
+    def fused_as(self) -> str | None:
+        """What a layer before does in place of this one if it `fuses` so: "norm", "relu", or None."""
         return None
 
     # What every layer has.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,27 +122,76 @@ class BatchNormalization(Layer):
 
     def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
         gamma, beta = _value(self.gamma), _value(self.beta)
-        by_batch = context.training and self.trainable
+        activation = "relu" if context.relu else None
+        by_batch = not self.is_constant(training=context.training)
         if by_batch:
-            outputs, mean, variance = ops.batch_norm_train(inputs, gamma, beta, epsilon=self.epsilon)
+            outputs, mean, variance = ops.batch_norm_train(
+                inputs, gamma, beta, epsilon=self.epsilon, activation=activation
+            )
             if inputs.size:
                 self._move(self.moving_mean, mean)
                 self._move(self.moving_variance, variance)
         else:
             mean, variance = self.moving_mean.value, self.moving_variance.value
-            outputs = ops.batch_norm(inputs, gamma, beta, mean, variance, epsilon=self.epsilon)
-        return outputs, (inputs, gamma, mean, variance, by_batch) if context.for_backward else None
+            outputs = ops.batch_norm(
+                inputs, gamma, beta, mean, variance, epsilon=self.epsilon, activation=activation
+            )
+        if not context.for_backward:
+            return outputs, None
+        return outputs, (inputs, gamma, mean, variance, by_batch, outputs if context.relu else None)
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         trained = self.trainable_variables
         if not needs_input and not trained:
             return None, []
-        inputs, gamma, mean, variance, by_batch = saved
+        inputs, gamma, mean, variance, by_batch, y = saved
         grad_inputs, grad_gamma, grad_beta = ops.batch_norm_backward(
-            grad, inputs, gamma, mean, variance, epsilon=self.epsilon, training=by_batch
+            grad,
+            inputs,
+            gamma,
+            mean,
+            variance,
+            epsilon=self.epsilon,
+            training=by_batch,
+            activation=None if y is None else "relu",
+            y=y,
         )
         grads = {"gamma": grad_gamma, "beta": grad_beta}
         return grad_inputs if needs_input else None, [grads[variable.name] for variable in trained]
+
+    def fuses(self, *, norm: bool, relu: bool) -> bool:
+        return relu and not norm
+
+    @property
+    def fused_as(self) -> str | None:
+        return "norm"
+
+    def is_constant(self, *, training: bool) -> bool:
+        """Whether it is the same function for every batch: that of the moving averages."""
+        return not (training and self.trainable)
+
+    def by_moving_averages(self) -> Callable[..., Array]:
+        """Return the function that it is by the moving averages, as they are now, of inputs and `activation`;
+        it keeps nothing of the layer."""
+        return partial(
+            ops.batch_norm,
+            gamma=_value(self.gamma),
+            beta=_value(self.beta),
+            mean=self.moving_mean.value,
+            variance=self.moving_variance.value,
+            epsilon=self.epsilon,
+        )
+
+    def scale_and_shift(self) -> tuple[Array, Array]:
+        """Return the two arrays `(C,)`, float64, of the function `scale * x + shift` that it is by the moving
+        averages."""
+        mean, variance = (np.float64(average.value) for average in (self.moving_mean, self.moving_variance))
+        with np.errstate(all="ignore"):
+            scale = 1.0 / np.sqrt(variance + self.epsilon)
+            if self.gamma is not None:
+                scale = scale * self.gamma.value
+            shift = -mean * scale
+        return scale, shift if self.beta is None else shift + self.beta.value
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from konv import _random
 from konv.backend import NUMPY, Backend
+
+if TYPE_CHECKING:
+    from konv.layers.batch_normalization import BatchNormalization
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,11 @@ class Context:
         Whether `backward` will follow; if not, a layer need not keep anything for it.
     logits : bool
         Whether a layer that ends in softmax or sigmoid is to leave it out (see `Layer.ends_in`).
+    norm : BatchNormalization or None
+        Layer whose normalization by moving averages the layer is to do after its own work, where it `fuses`
+        so.
+    relu : bool
+        Whether the layer is to end in a ReLU, likewise.
     backend : Backend
         Array library and kernels of the inputs.
     seed, step : int
@@ -31,19 +40,33 @@ class Context:
     training: bool = False
     for_backward: bool = True
     logits: bool = False
+    norm: BatchNormalization | None = None
+    relu: bool = False
     backend: Backend = NUMPY
     seed: int = 0
     step: int = 0
     path: tuple[int, ...] = ()
 
-    def within(self, position: int, *, call: int = 0, training: bool | None = None) -> Context:
+    def within(
+        self,
+        position: int,
+        *,
+        call: int = 0,
+        training: bool | None = None,
+        norm: BatchNormalization | None = None,
+        relu: bool = False,
+    ) -> Context:
         """Return the context for a layer inside, not told to leave out its activation; `training`, if not
         None, is its own."""
-        return replace(
-            self,
-            path=(*self.path, position, call),
-            logits=False,
+        return Context(
             training=self.training if training is None else training,
+            for_backward=self.for_backward,
+            norm=norm,
+            relu=relu,
+            backend=self.backend,
+            seed=self.seed,
+            step=self.step,
+            path=(*self.path, position, call),
         )
 
     @property

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
+from functools import partial
 from typing import Any
 
 from konv import ops
 from konv._arguments import IntOrPair, PaddingArgument, Shape, at_least, channels_last
 from konv.backend import Array
-from konv.layers.affine import Affine
+from konv.layers.affine import Affine, Prepared
 from konv.layers.window import effective_size, output_shape, padding_argument, positive_pair
+from konv.ops.prepared import apply_prepared, prepare_conv2d
 
 
 class Convolution(Affine):
@@ -56,6 +59,9 @@ class Convolution(Affine):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kernel_size": self.kernel_size, **self._geometry()}
+
+    def _form(self, image: tuple[int, ...]) -> Hashable:
+        return (image, *self._geometry().values())
 
     def _geometry(self) -> dict[str, Any]:
         return {"strides": self.strides, "padding": self.padding, "dilation_rate": self.dilation_rate}
@@ -149,6 +155,11 @@ class Conv2D(Convolution):
             inputs, self.kernel.value, bias, groups=self.groups, activation=fused, **self._geometry()
         )
         return outputs, inputs
+
+    def _prepare(self, kernels: list[Array], image: tuple[int, ...]) -> Prepared:
+        (kernel,) = kernels
+        prepared = prepare_conv2d(kernel, image, groups=self.groups, **self._geometry())
+        return partial(apply_prepared, prepared)
 
     def _gradients(self, grad: Array, saved: Any, needs: list[str]) -> tuple[Array | None, ...]:
         return ops.conv2d_backward(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from konv import ops
 from konv._arguments import Shape, at_least
 from konv.backend import Array
-from konv.layers.affine import Affine
+from konv.layers.affine import Affine, Prepared
+from konv.ops.prepared import apply_prepared, prepare_dense
 
 
 class Dense(Affine):
@@ -73,6 +75,10 @@ class Dense(Affine):
 
     def _apply(self, inputs: Array, bias: Array | None, fused: str | None) -> tuple[Array, Any]:
         return ops.dense(inputs, self.kernel.value, bias, activation=fused), inputs
+
+    def _prepare(self, kernels: list[Array], image: tuple[int, ...]) -> Prepared:
+        (kernel,) = kernels
+        return partial(apply_prepared, prepare_dense(kernel))
 
     def _gradients(self, grad: Array, saved: Any, needs: list[str]) -> tuple[Array | None, ...]:
         return ops.dense_backward(grad, saved, self.kernel.value, needs=needs)

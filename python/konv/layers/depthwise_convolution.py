@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from konv import ops
 from konv._arguments import IntOrPair, PaddingArgument, at_least
 from konv.backend import Array
+from konv.layers.affine import Prepared
 from konv.layers.convolution import Convolution
+from konv.ops.prepared import apply_prepared, prepare_conv2d
 
 
 class DepthwiseConv2D(Convolution):
@@ -88,6 +91,15 @@ class DepthwiseConv2D(Convolution):
         kernel = self.kernel.value.reshape(window)
         outputs = ops.conv2d(inputs, kernel, bias, groups=groups, activation=fused, **self._geometry())
         return outputs, inputs
+
+    def _prepare(self, kernels: list[Array], image: tuple[int, ...]) -> Prepared:
+        (kernel,) = kernels
+        window, groups = self._window_shape(kernel.shape[-2])
+        prepared = prepare_conv2d(kernel.reshape(window), image, groups=groups, **self._geometry())
+        return partial(apply_prepared, prepared)
+
+    def _scaled(self, kernel: Array, scale: Array) -> Array:
+        return kernel * scale.reshape(kernel.shape[-2:])
 
     def _gradients(self, grad: Array, saved: Any, needs: list[str]) -> tuple[Array | None, ...]:
         window, groups = self._window_shape(saved.shape[-1])

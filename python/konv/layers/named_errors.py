@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from konv import ops
+from konv.ops import prepared
 
 if TYPE_CHECKING:
     from konv.layers.base import Layer
 
+_OPS = frozenset({*ops.__all__, *prepared.__all__})
 _LABELS = ("layer '", "model '")
 
 _BUILDING = threading.RLock()  # of the one thread that builds layers
@@ -35,7 +37,7 @@ def naming(method: Callable[..., Any]) -> Callable[..., Any]:
             if kind not in (TypeError, ValueError, MemoryError) or message.startswith(_LABELS):
                 raise
             op, _, rest = message.partition(": ")
-            if op in ops.__all__:  # which one a layer calls is its own affair
+            if op in _OPS:  # which one a layer calls is its own affair
                 message = rest
             raise kind(f"{self.label}: {message}").with_traceback(error.__traceback__) from None
 

@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 from konv import ops
 from konv._arguments import IntOrPair, PaddingArgument, at_least
 from konv.backend import Array
+from konv.layers.affine import Prepared
 from konv.layers.convolution import Convolution
+from konv.ops.prepared import apply_prepared, prepare_conv2d
 
 
 class SeparableConv2D(Convolution):
@@ -106,6 +108,16 @@ class SeparableConv2D(Convolution):
         depthwise, pointwise = self.kernels
         middle = ops.conv2d(inputs, depthwise.value.reshape(window), groups=groups, **self._geometry())
         return ops.conv2d(middle, pointwise.value, bias, activation=fused), (inputs, middle)
+
+    def _prepare(self, kernels: list[Array], image: tuple[int, ...]) -> Prepared:
+        depthwise, pointwise = kernels
+        window, groups = self._window_shape(depthwise.shape[-2])
+        first = prepare_conv2d(depthwise.reshape(window), image, groups=groups, **self._geometry())
+        middle = (*self.compute_output_shape((None, *image))[1:-1], pointwise.shape[-2])
+        second = prepare_conv2d(pointwise, middle, strides=1, padding="valid", dilation_rate=1)
+        return lambda inputs, bias, fused: apply_prepared(
+            second, apply_prepared(first, inputs, None, None), bias, fused
+        )
 
     def _gradients(self, grad: Array, saved: Any, needs: list[str]) -> tuple[Array | None, ...]:
         inputs, middle = saved

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from konv import ops
 from konv._arguments import IntOrPair, PaddingArgument, Shape, at_least, optional_pair
@@ -42,6 +42,8 @@ class Conv2DTranspose(Convolution):
     >>> Conv2DTranspose(8, 3, strides=2, padding="same").compute_output_shape((None, 7, 7, 16))
     (None, 14, 14, 8)
     """
+
+    _prepares: ClassVar[bool] = False
 
     def __init__(
         self,

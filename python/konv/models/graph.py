@@ -3,6 +3,7 @@
 Every tensor of a model has a slot, and a step is one call of a layer on slots. Forward, the array in a slot
 is dropped after the last step that reads it; backward, the steps run in reverse, gradients of a slot that
 several steps read are added, and a step is skipped if neither a weight nor an input below it needs it.
+A step may do the work of layers that follow as well (`fusion.py`).
 The graph itself holds no array, so that several threads can run one model.
 """
 
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 from konv._arguments import Shape
 from konv.backend import Array
 from konv.layers.base import Layer
+from konv.layers.batch_normalization import BatchNormalization
 from konv.layers.context import Context
 from konv.layers.input import InputLayer
 from konv.layers.tensor import Node, Tensor
@@ -40,6 +42,8 @@ class Step:
         Slots.
     training : bool or None
         What the layer is told in this place; None: what the model is told.
+    norm, relu
+        What the layer is to do after its own work, see `Context`.
     """
 
     layer: Layer
@@ -48,6 +52,8 @@ class Step:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     training: bool | None = None
+    norm: BatchNormalization | None = None
+    relu: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +153,22 @@ class Graph:
         return {slot: step for step in self.steps for slot in step.outputs}
 
     @cached_property
+    def only_readers(self) -> dict[int, Step]:
+        """For each slot that just one step reads, and only once, and that is no output, that step."""
+        uses = Counter([slot for step in self.steps for slot in step.inputs] + list(self.outputs))
+        return {
+            slot: step
+            for step in self.steps
+            for slot in step.inputs
+            if uses[slot] == 1 and slot not in self.inputs
+        }
+
+    @cached_property
+    def fusions(self) -> dict[tuple[int, ...], Graph]:
+        """What `fusion.fused` made of this graph, by how many steps became one."""
+        return {}
+
+    @cached_property
     def layer_calls(self) -> int:
         """Layers that a pass runs, those of models inside counted."""
         return sum(step.layer.layer_calls for step in self.steps)
@@ -217,7 +239,9 @@ class Graph:
         for step, spent in zip(self.steps, self._spent, strict=True):
             made, kept = step.layer.run_forward(
                 [arrays[slot] for slot in step.inputs],
-                context.within(step.position, call=step.call, training=step.training),
+                context.within(
+                    step.position, call=step.call, training=step.training, norm=step.norm, relu=step.relu
+                ),
                 [slot in left_out for slot in step.outputs],
             )
             for slot, array in zip(step.outputs, made, strict=True):

@@ -16,6 +16,7 @@ from konv.layers.input import InputLayer
 from konv.layers.tensor import Tensor
 from konv.layers.variable import Variable
 from konv.models import graph_config
+from konv.models.fusion import fused
 from konv.models.graph import Graph
 
 Sizes = tuple[int, ...]
@@ -213,12 +214,14 @@ class GraphModel(Layer):
     def run_forward(
         self, inputs: list[Array], context: Context, logits: Sequence[bool]
     ) -> tuple[list[Array], Any]:
-        return self.graph.forward(inputs, context, logits)
+        graph = fused(self.graph, training=context.training, for_backward=context.for_backward)
+        outputs, saved = graph.forward(inputs, context, logits)
+        return outputs, [*saved, graph]
 
     def run_backward(
         self, grads: list[Array | None], saved: Any, *, needs_input: bool | Sequence[bool]
     ) -> tuple[list[Array | None], list[Array]]:
-        graph = self.graph
+        graph: Graph = saved.pop()
         needs = [needs_input] * len(graph.inputs) if isinstance(needs_input, bool) else needs_input
         grad_inputs, by_variable = graph.backward(grads, saved, needs)
         weights = [

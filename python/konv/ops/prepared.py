@@ -1,0 +1,50 @@
+"""Kernels prepared once for many forward passes, as layers keep them for inference.
+
+Results have the bits of `conv2d` and `dense`. Not public: who changes the kernel must prepare it again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from konv._arguments import IntOrPair, PaddingArgument, integer, pads, pair
+from konv.backend import Array
+from konv.ops.arguments import arrays, is_relu
+
+__all__ = ["apply_prepared", "prepare_conv2d", "prepare_dense"]
+
+
+def prepare_conv2d(
+    kernel: Array,
+    image: tuple[int, ...],
+    *,
+    strides: IntOrPair,
+    padding: PaddingArgument,
+    dilation_rate: IntOrPair,
+    groups: int = 1,
+) -> Any:
+    """Prepare a kernel for `conv2d` of images `(H, W, C)`, with the algorithm "auto"."""
+    op = "prepare_conv2d"
+    backend, (kernel,) = arrays(op, {"kernel": kernel})
+    return backend.kernels.prepare_conv2d(
+        kernel,
+        image,
+        pair(op, "strides", strides),
+        pads(op, padding),
+        pair(op, "dilation_rate", dilation_rate),
+        integer(op, "groups", groups),
+        "auto",
+    )
+
+
+def prepare_dense(kernel: Array) -> Any:
+    """Prepare a kernel for `dense`."""
+    backend, (kernel,) = arrays("prepare_dense", {"kernel": kernel})
+    return backend.kernels.prepare_dense(kernel)
+
+
+def apply_prepared(prepared: Any, x: Array, bias: Array | None, activation: str | None) -> Array:
+    """Return the result of `conv2d` or `dense` with the kernel that was prepared."""
+    op = "apply_prepared"
+    backend, (x, bias) = arrays(op, {"x": x, "bias": bias}, optional=("bias",))
+    return backend.kernels.apply_prepared(x, prepared, bias, is_relu(op, activation))

@@ -1,0 +1,359 @@
+"""Fusion: which layers do the work of others, and that nobody can tell."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from konv import Model, Sequential, activations
+from konv.layers import (
+    Activation,
+    Add,
+    BatchNormalization,
+    Context,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    GlobalAveragePooling2D,
+    Input,
+    Layer,
+    ReLU,
+    SeparableConv2D,
+)
+from konv.models import graph_model
+from konv.models.fusion import fused
+from tolerance import assert_same_bits
+
+UNIT_ROUNDOFF = 2.0**-24
+SHAPE = (6, 5, 4)
+
+Array = np.ndarray[Any, Any]
+
+
+def chain(*layers: Layer) -> Model:
+    return Sequential([Input(SHAPE), *layers])
+
+
+def relu(**options: Any) -> Layer:
+    return Activation("relu", **options)
+
+
+def randomized(model: Model, seed: int = 0) -> Model:
+    random = np.random.default_rng(seed)
+    weights = [random.normal(size=weight.shape) for weight in model.get_weights()]
+    for place, variable in enumerate(model.variables):
+        if variable.name == "moving_variance":
+            weights[place] = np.abs(weights[place]) + 0.1
+    model.set_weights(weights)
+    return model
+
+
+def images(count: int = 3, shape: tuple[int, ...] = SHAPE) -> Array:
+    return np.random.default_rng(7).normal(size=(count, *shape)).astype(np.float32)
+
+
+def unfused(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(graph_model, "fused", lambda graph, **_: graph)
+    return monkeypatch
+
+
+def steps_of(model: Model, *, training: bool = False, for_backward: bool = False) -> list[str]:
+    """Describe the steps that run: "conv" for one layer alone, "conv+norm+relu" for what became one."""
+    graph = fused(model.graph, training=training, for_backward=for_backward)
+    return [step.layer.name + "+norm" * (step.norm is not None) + "+relu" * step.relu for step in graph.steps]
+
+
+CHAINS: dict[str, tuple[Callable[[], list[Layer]], str, str]] = {
+    # what it is made of; its steps in inference; its steps in training
+    "conv, relu": (lambda: [Conv2D(3, 3, name="c"), relu()], "c+relu", "c+relu"),
+    "conv, ReLU": (lambda: [Conv2D(3, 3, name="c"), ReLU()], "c+relu", "c+relu"),
+    "dense, relu": (lambda: [Dense(3, name="d"), relu()], "d+relu", "d+relu"),
+    "depthwise": (lambda: [DepthwiseConv2D(3, name="c"), relu()], "c+relu", "c+relu"),
+    "transposed": (lambda: [Conv2DTranspose(3, 3, name="c"), relu()], "c+relu", "c+relu"),
+    "norm, relu": (lambda: [BatchNormalization(name="n"), relu()], "n+relu", "n+relu"),
+    "conv, norm": (
+        lambda: [Conv2D(3, 3, name="c"), BatchNormalization(name="n")],
+        "c+norm",
+        "c n",
+    ),
+    "conv, norm, relu": (
+        lambda: [Conv2D(3, 3, name="c"), BatchNormalization(name="n"), relu(name="r")],
+        "c+norm+relu",
+        "c n+relu",
+    ),
+    "separable": (
+        lambda: [SeparableConv2D(3, 3, name="c"), BatchNormalization(name="n"), relu()],
+        "c+norm+relu",
+        "c n+relu",
+    ),
+    "transposed, norm": (
+        lambda: [Conv2DTranspose(3, 3, name="c"), BatchNormalization(name="n"), relu()],
+        "c n+relu",
+        "c n+relu",
+    ),
+    "two norms": (
+        lambda: [Conv2D(3, 3, name="c"), BatchNormalization(name="n"), BatchNormalization(name="m")],
+        "c+norm m",
+        "c n m",
+    ),
+    "two relus": (lambda: [Conv2D(3, 3, name="c"), relu(), relu(name="r")], "c+relu r", "c+relu r"),
+    "relu, norm": (
+        lambda: [Conv2D(3, 3, name="c"), relu(), BatchNormalization(name="n")],
+        "c+relu n",
+        "c+relu n",
+    ),
+    "an activation of its own": (
+        lambda: [Conv2D(3, 3, activation="relu", name="c"), BatchNormalization(name="n"), relu()],
+        "c n+relu",
+        "c n+relu",
+    ),
+    "relu6": (lambda: [Conv2D(3, 3, name="c"), ReLU(6.0, name="r")], "c r", "c r"),
+    "leaky": (lambda: [Conv2D(3, 3, name="c"), ReLU(negative_slope=0.1, name="r")], "c r", "c r"),
+    "between": (lambda: [Conv2D(3, 3, name="c"), Dropout(0.5, name="p"), relu(name="r")], "c p r", "c p r"),
+    "frozen norm": (
+        lambda: [Conv2D(3, 3, name="c"), BatchNormalization(trainable=False, name="n"), relu()],
+        "c+norm+relu",
+        "c n+relu",
+    ),
+    "relu first": (lambda: [relu(name="r"), Conv2D(3, 3, name="c")], "r c", "r c"),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_what_fuses(name: str) -> None:
+    make, inference, training = CHAINS[name]
+    model = chain(*make())
+    assert steps_of(model) == inference.split()
+    assert steps_of(model, training=True, for_backward=True) == training.split()
+
+
+def test_a_norm_of_the_batch_does_not_fuse_without_backward_either() -> None:
+    model = chain(Conv2D(3, 3, name="c"), BatchNormalization(name="n"))
+    assert steps_of(model, training=True) == ["c", "n"]
+    model.get_layer("n").trainable = False
+    assert steps_of(model, training=True) == ["c+norm"]
+
+
+def test_a_norm_that_is_told_in_its_place_whether_it_trains() -> None:
+    x = Input(SHAPE)
+    conv = Conv2D(3, 3, name="c")(x)
+    for told, expected in ((True, ["c", "n"]), (False, ["c+norm"])):
+        model = Model(x, BatchNormalization(name="n")(conv, training=told))
+        assert steps_of(model, training=not told) == expected
+
+
+def test_outputs_are_not_fused_over() -> None:
+    x = Input(SHAPE)
+    conv = Conv2D(3, 3, name="c")(x)
+    norm = BatchNormalization(name="n")(conv)
+    end = relu(name="r")(norm)
+    assert steps_of(Model(x, end)) == ["c+norm+relu"]
+    assert steps_of(Model(x, [norm, end])) == ["c+norm", "r"]
+    assert steps_of(Model(x, [end, conv])) == ["c", "n+relu"]
+    assert steps_of(Model(x, [conv, norm, end])) == ["c", "n", "r"]
+
+
+def test_two_readers_are_not_fused_over() -> None:
+    x = Input(SHAPE)
+    conv = Conv2D(3, 3, name="c")(x)
+    for join in (Add(name="a")([conv, relu(name="r")(conv)]), relu(name="r")(Add(name="a")([conv, conv]))):
+        assert steps_of(Model(x, join))[0] == "c"
+
+
+def test_a_shared_layer_fuses_where_it_can() -> None:
+    x = Input(SHAPE)
+    shared = Conv2D(4, 3, padding="same", name="c")
+    first = relu()(shared(x))
+    model = Model(x, shared(first))
+    assert steps_of(model) == ["c+relu", "c"]
+
+
+def test_fusion_follows_what_layers_are_changed_to() -> None:
+    conv, end = Conv2D(3, 3, name="c"), relu(name="r")
+    model = chain(conv, end)
+    assert steps_of(model) == ["c+relu"]
+    end.activation = activations.get("elu")
+    assert steps_of(model) == ["c", "r"]
+    end.activation = activations.relu
+    conv.activation = activations.get("tanh")
+    assert steps_of(model) == ["c", "r"]
+    conv.activation = activations.linear
+    assert steps_of(model) == ["c+relu"]
+
+
+class Shouting(Conv2D):
+    """A convolution with a pass of its own, which must see its own outputs before any ReLU."""
+
+    def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
+        outputs, saved = super().forward(inputs, context)
+        return -outputs, saved
+
+    def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> Any:
+        return super().backward(-grad, saved, needs_input=needs_input)
+
+
+class Doubling(ReLU):
+    def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
+        outputs, saved = super().forward(inputs, context)
+        return 2 * outputs, saved
+
+
+def test_layers_with_passes_of_their_own_do_not_fuse() -> None:
+    model = chain(Shouting(3, 3, name="c"), relu(name="r"))
+    assert steps_of(model) == ["c", "r"]
+    assert (model(images()) >= 0).all()
+    assert steps_of(chain(Conv2D(3, 3, name="c"), Doubling(name="r"))) == ["c", "r"]
+
+
+def residual() -> Model:
+    x = Input(SHAPE)
+    y = relu()(BatchNormalization()(Conv2D(5, 3, padding="same")(x)))
+    y = BatchNormalization()(Conv2D(4, 1, use_bias=False)(y))
+    y = relu()(Add()([x, y]))
+    y = relu()(BatchNormalization(scale=False)(DepthwiseConv2D(3, depth_multiplier=2)(y)))
+    y = BatchNormalization(center=False)(SeparableConv2D(4, 3)(y))
+    y = GlobalAveragePooling2D()(relu()(y))
+    return Model(x, BatchNormalization()(Dense(3)(ReLU()(Dense(6)(y)))))
+
+
+def nested() -> Model:
+    inner = Sequential([Input(SHAPE), Conv2D(4, 3, padding="same"), BatchNormalization(), relu()])
+    x = Input(SHAPE)
+    return Model(x, [inner(inner(x)), relu()(Conv2D(2, 3)(relu()(inner(x))))])
+
+
+def pair_of_outputs() -> Model:
+    x = Input(SHAPE)
+    y = Conv2D(4, 3)(x)
+    return Model(x, [relu()(y), y, BatchNormalization()(y)])
+
+
+def course() -> Model:
+    layers = [Conv2D(5, 3), relu(), BatchNormalization(), Conv2D(4, 3), relu(), GlobalAveragePooling2D()]
+    return chain(*layers, BatchNormalization(), Dense(4), relu(), Dense(3))
+
+
+NETWORKS = [residual, nested, pair_of_outputs, course]
+
+
+def passes(model: Model, x: Array) -> tuple[list[Array], list[Array], list[Array]]:
+    """Return outputs, gradients and weights of a training pass."""
+    outputs, saved = model.run_forward([x], Context(training=True), [False] * len(model.outputs))
+    grads = [np.cos(np.arange(output.size, dtype=np.float32)).reshape(output.shape) for output in outputs]
+    grad_inputs, grad_weights = model.run_backward(list(grads), saved, needs_input=True)
+    return outputs, [*grad_inputs, *grad_weights], model.get_weights()
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["", "frozen"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_training_has_the_same_bits(
+    network: Callable[[], Model], frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = randomized(network())
+    for layer in model.layers:
+        layer.trainable = not (frozen and isinstance(layer, BatchNormalization))
+    twin = copy.deepcopy(model)
+    found = passes(model, images())
+    unfused(monkeypatch)
+    for ours, theirs in zip(found, passes(twin, images()), strict=True):
+        for own, other in zip(ours, theirs, strict=True):
+            assert_same_bits(own, other)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_inference_is_near(network: Callable[[], Model], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = randomized(network())
+    found = model.predict(images(), verbose=0)
+    unfused(monkeypatch)
+    for own, other in zip(*(listed(y) for y in (found, model.predict(images(), verbose=0))), strict=True):
+        # The bound of one convolution is tested below; here a wrong scale or shift would show.
+        np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+
+
+def listed(outputs: Any) -> list[Array]:
+    return outputs if isinstance(outputs, list) else [outputs]
+
+
+AFFINE: dict[str, Callable[..., Layer]] = {
+    "conv": lambda **options: Conv2D(6, 3, padding="same", **options),
+    "grouped": lambda **options: Conv2D(6, 3, groups=2, strides=2, **options),
+    "depthwise": lambda **options: DepthwiseConv2D(3, depth_multiplier=3, **options),
+    "separable": lambda **options: SeparableConv2D(5, 3, depth_multiplier=2, **options),
+    "dense": lambda **options: Dense(5, **options),
+}
+
+
+@pytest.mark.parametrize("use_bias", [True, False], ids=["bias", "no-bias"])
+@pytest.mark.parametrize("end", [[], [ReLU]], ids=["", "relu"])
+@pytest.mark.parametrize("kind", AFFINE)
+def test_norm_in_the_kernel_is_within_the_bound(
+    kind: str, end: list[Any], use_bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KONV_ALGORITHM", "direct")
+    layer, norm = AFFINE[kind](use_bias=use_bias), BatchNormalization()
+    model = randomized(chain(layer, norm, *(cls() for cls in end)))
+    assert len(steps_of(model)) == 1
+    x = images()
+    found = model(x)
+
+    # Magnitudes of the terms of each output, by the layer itself on absolute values.
+    magnitudes = copy.deepcopy(layer)
+    magnitudes.set_weights([np.abs(weight) for weight in layer.get_weights()])
+    scale, _ = norm.scale_and_shift()
+    terms = np.float64(magnitudes(np.abs(x)))
+    magnitude = np.abs(norm.beta.value) + np.abs(scale) * (np.abs(norm.moving_mean.value) + terms)
+    length = np.prod([size for kernel in layer.kernels for size in kernel.shape[:-1]])
+    bound = 8 * UNIT_ROUNDOFF * magnitude + 2 * length * UNIT_ROUNDOFF * np.abs(scale) * terms
+
+    unfused(monkeypatch)
+    expected = model(x)
+    assert found.dtype == expected.dtype == np.float32
+    assert (np.abs(np.float64(found) - expected) <= bound).all()
+    assert (found != expected).any()  # or nothing was fused
+
+
+def test_norm_beyond_the_largest_number_stays_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = randomized(chain(Conv2D(3, 3), BatchNormalization(epsilon=0.0), ReLU()))
+    conv, norm = model.layers[:2]
+    kernel, bias = conv.get_weights()
+    tiny = np.full(3, 1e-30, np.float32)
+    conv.set_weights([kernel * 1e30, bias * 0])
+    norm.set_weights([tiny, tiny, norm.moving_mean.value, np.full(3, 1e-38, np.float32)])
+    for gamma in (tiny, np.full(3, 1e19, np.float32)):  # scales of 1e-11, and of 1e38
+        norm.gamma.assign(gamma)
+        found = model(images())
+        with monkeypatch.context() as patched:
+            unfused(patched)
+            expected = model(images())
+        assert np.array_equal(np.isfinite(found), np.isfinite(expected))
+        assert np.array_equal(np.isnan(found), np.isnan(expected))
+
+
+def test_moving_averages_of_zeros_and_infinities() -> None:
+    model = chain(Dense(1, kernel_initializer="ones"), BatchNormalization(epsilon=0.0))
+    model.layers[1].moving_variance.assign(np.zeros(1, np.float32))
+    found = model(np.array([[[[1.0] * 4] * 5] * 6], np.float32))
+    assert np.isposinf(found).all()  # (4 - 0) / 0, as layer by layer
+
+
+@pytest.mark.parametrize("for_backward", [False, True])
+def test_errors_name_the_layer_that_fails(for_backward: bool) -> None:
+    model = chain(Conv2D(3, 3, name="mine"), BatchNormalization(), relu())
+    context = Context(for_backward=for_backward)
+    with pytest.raises(
+        ValueError, match=r"^layer 'mine' \(Conv2D\): kernel has 4 input channels but x has 3"
+    ):
+        model.run_forward([images(shape=(6, 5, 3))], context, [False])
+
+
+def test_layers_called_by_themselves_fuse_nothing() -> None:
+    conv = Conv2D(3, 3)
+    model = randomized(chain(conv, relu()))
+    assert (conv(images()) < 0).any()
+    assert (model(images()) >= 0).all()

@@ -1,0 +1,353 @@
+"""Prepared kernels in layers: kept for inference, and never used after a weight has changed."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import konv
+from konv import Model, Sequential, _core, _prepared
+from konv.layers import (
+    BatchNormalization,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    GlobalAveragePooling2D,
+    Input,
+    Layer,
+    ReLU,
+    SeparableConv2D,
+)
+from tolerance import assert_same_bits
+
+Array = np.ndarray[Any, Any]
+
+AFFINE: dict[str, Callable[[], Layer]] = {
+    "conv": lambda: Conv2D(4, 3, padding="same"),
+    "depthwise": lambda: DepthwiseConv2D(3, depth_multiplier=2),
+    "separable": lambda: SeparableConv2D(4, 3),
+    "dense": lambda: Dense(4),
+    "transposed": lambda: Conv2DTranspose(4, 3),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> None:
+    _prepared.forget_all()
+
+
+def forms() -> int:
+    return sum(len(entries) for entries in _prepared._kept.values())
+
+
+def network(layer: Layer | None = None) -> Model:
+    model = Sequential([Input((6, 5, 4)), layer or Conv2D(4, 3), BatchNormalization(), ReLU()])
+    for each in (Conv2D(3, 2), GlobalAveragePooling2D(), Dense(2)):
+        model.add(each)
+    model.compile("adam", "mse")
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0.5, 1.5, weight.shape) for weight in model.get_weights()])
+    return model
+
+
+def images(count: int = 3) -> Array:
+    return np.random.default_rng(1).normal(size=(count, 6, 5, 4)).astype(np.float32)
+
+
+def labels() -> Array:
+    return np.ones((3, 2), np.float32)
+
+
+def fresh(model: Model, x: Array) -> Array:
+    """Predict with a copy of a model, for which nothing is kept."""
+    outputs: Array = copy.deepcopy(model).predict_on_batch(x)
+    return outputs
+
+
+PREDICTIONS: dict[str, Callable[[Model, Array], Any]] = {
+    "predict": lambda model, x: model.predict(x, verbose=0),
+    "predict_on_batch": lambda model, x: model.predict_on_batch(x),
+    "call": lambda model, x: model(x),
+}
+
+
+@pytest.mark.parametrize("way", PREDICTIONS)
+@pytest.mark.parametrize("kind", AFFINE)
+def test_is_kept_and_has_the_same_bits(kind: str, way: str) -> None:
+    model, predict = network(AFFINE[kind]()), PREDICTIONS[way]
+    first = predict(model, images())
+    assert forms() == 3 - (kind == "transposed")
+    made = {id(form) for entries in _prepared._kept.values() for _, form in entries.values()}
+    assert_same_bits(predict(model, images()), first)
+    assert made == {id(form) for entries in _prepared._kept.values() for _, form in entries.values()}
+    for count in (0, 1, 2):
+        assert_same_bits(predict(model, images()[:count]), first[:count])
+
+
+@pytest.mark.parametrize("kind", AFFINE)
+def test_a_layer_has_the_bits_of_the_op(kind: str) -> None:
+    layer = AFFINE[kind]()
+    layer.build((None, 6, 5, 4))
+    outputs, _ = layer.forward(images(), konv.layers.Context(training=True))  # not prepared
+    assert forms() == 0
+    assert_same_bits(layer(images()), outputs)
+
+
+def set_kernel(model: Model, _: Path) -> None:
+    model.layers[0].kernel.assign(model.layers[0].kernel.numpy() + 1)
+
+
+def set_bias(model: Model, _: Path) -> None:
+    model.layers[0].bias.assign(model.layers[0].bias.numpy() + 1)
+
+
+def set_layer(model: Model, _: Path) -> None:
+    model.layers[0].set_weights([weight + 1 for weight in model.layers[0].get_weights()])
+
+
+def set_model(model: Model, _: Path) -> None:
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+
+
+def set_norm(model: Model, _: Path) -> None:
+    model.layers[1].set_weights([weight + 1 for weight in model.layers[1].get_weights()])
+
+
+def set_moving_mean(model: Model, _: Path) -> None:
+    model.layers[1].moving_mean.assign(model.layers[1].moving_mean.numpy() + 1)
+
+
+def train(model: Model, _: Path) -> None:
+    model.train_on_batch(images(), labels())
+
+
+def train_norm_alone(model: Model, _: Path) -> None:
+    for layer in model.layers:
+        layer.trainable = isinstance(layer, BatchNormalization)
+    model.train_on_batch(images(), labels())
+
+
+def call_training(model: Model, _: Path) -> None:
+    model(images(), training=True)  # moves the averages
+
+
+def change_in_place(model: Model, _: Path) -> None:
+    with model.layers[0].kernel.changing() as array:
+        array += 1
+
+
+def fit_and_restore(model: Model, _: Path) -> None:
+    stopping = konv.callbacks.EarlyStopping(
+        "loss", patience=0, restore_best_weights=True, start_from_epoch=0, mode="max"
+    )
+    model.fit(images(), labels(), epochs=4, verbose=0, callbacks=[stopping])
+
+
+def load_weights(model: Model, folder: Path) -> None:
+    before = model.get_weights()
+    set_model(model, folder)
+    model.save_weights(folder / "w.npz")
+    model.set_weights(before)
+    model.predict_on_batch(images())
+    model.load_weights(folder / "w.npz")
+
+
+def resize_epsilon(model: Model, _: Path) -> None:
+    model.layers[1].epsilon = 0.5
+
+
+def change_stride(model: Model, _: Path) -> None:
+    model.layers[0].strides = (2, 1)
+
+
+CHANGES = [
+    set_kernel,
+    set_bias,
+    set_layer,
+    set_model,
+    set_norm,
+    set_moving_mean,
+    train,
+    train_norm_alone,
+    call_training,
+    change_in_place,
+    fit_and_restore,
+    load_weights,
+    resize_epsilon,
+    change_stride,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_no_change_is_missed(change: Callable[[Model, Path], None], tmp_path: Path) -> None:
+    model = network()
+    before = model.predict_on_batch(images())
+    change(model, tmp_path)
+    after = model.predict_on_batch(images())
+    assert (after != before).any()
+    assert_same_bits(after, fresh(model, images()))
+    assert_same_bits(model.predict_on_batch(images()), after)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_no_change_is_missed_by_a_model_that_shares_the_layers(
+    change: Callable[[Model, Path], None], tmp_path: Path
+) -> None:
+    model = network()
+    other = Model(model.input, [layer.output for layer in model.layers])
+    before = other.predict_on_batch(images())
+    change(model, tmp_path)
+    after = other.predict_on_batch(images())
+    assert (after[-1] != before[-1]).any()
+    twin = copy.deepcopy(model)
+    expected = Model(twin.input, [layer.output for layer in twin.layers]).predict_on_batch(images())
+    for own, wanted in zip(after, expected, strict=True):
+        assert_same_bits(own, wanted)
+
+
+def test_the_environment_steers_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Conv2D(4, 3)
+    layer(images())
+    monkeypatch.setenv("KONV_ALGORITHM", "reference")
+    outputs = layer(images())
+    expected = konv.ops.conv2d(images(), layer.kernel.value, layer.bias.value, algorithm="reference")
+    assert_same_bits(outputs, expected)
+
+
+def test_one_kernel_before_two_norms() -> None:
+    x = Input((6, 5, 4))
+    conv = Conv2D(4, 3)
+    norms = [BatchNormalization(name=name) for name in "ab"]
+    model = Model(x, [norm(conv(x)) for norm in norms])
+    for offset, norm in enumerate(norms):
+        norm.set_weights([weight + offset + 1 for weight in norm.get_weights()])
+    for _ in range(2):
+        for output, norm in zip(model(images()), norms, strict=True):
+            np.testing.assert_allclose(output, norm(conv(images())), rtol=1e-4, atol=1e-4)
+    assert forms() == 3  # one for each norm, and the layer called by itself
+
+
+def test_images_of_many_sizes_keep_few_forms() -> None:
+    model = Model(x := Input((None, None, 4)), Conv2D(3, 3)(x))
+    for size in range(3, 30):
+        model(np.zeros((1, size, size, 4), np.float32))
+    assert 1 < forms() <= 4
+
+
+def test_training_frees_it() -> None:
+    model = network()
+    model.predict_on_batch(images())
+    assert forms() == 3
+    model.train_on_batch(images(), labels())
+    assert forms() == 0
+
+
+def test_clear_cache_frees_it() -> None:
+    konv.clear_cache()
+    model = network()
+    x = images()
+    outputs = model.predict_on_batch(x)
+    in_use = _core.pool_info()["bytes_in_use"]
+    konv.clear_cache()
+    assert forms() == 0
+    assert _core.pool_info()["bytes_in_use"] < in_use
+    assert_same_bits(model.predict_on_batch(x), outputs)
+
+
+def test_it_dies_with_the_layer() -> None:
+    model = network()
+    in_use = _core.pool_info()["bytes_in_use"]
+    model.predict_on_batch(images())
+    assert _core.pool_info()["bytes_in_use"] > in_use
+    del model
+    gc.collect()
+    assert forms() == 0
+    assert _core.pool_info()["bytes_in_use"] <= in_use
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_have_their_own(copied: Callable[[Model], Model]) -> None:
+    model = network()
+    before = model.predict_on_batch(images())
+    size = len(pickle.dumps(network()))
+    assert len(pickle.dumps(model)) < size + 2000
+    twin = copied(model)
+    set_model(twin, Path())
+    assert_same_bits(model.predict_on_batch(images()), before)
+    assert (twin.predict_on_batch(images()) != before).any()
+
+
+def test_without_memory_for_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = network()
+    expected = model.predict_on_batch(images())
+    apply = _core.apply_prepared
+    failures = []
+
+    def failing(*arguments: Any) -> Any:
+        if forms() > 1:
+            failures.append(forms())
+            raise MemoryError
+        return apply(*arguments)
+
+    monkeypatch.setattr(_core, "apply_prepared", failing)
+    assert_same_bits(model.predict_on_batch(images()), expected)
+    assert failures
+
+
+def test_threads_predict_at_once() -> None:
+    model = network()
+    x = images()
+    expected = fresh(model, x)
+    for _ in range(20):
+        _prepared.forget_all()
+        start = threading.Barrier(4)
+
+        def predict(start: threading.Barrier = start) -> Array:
+            start.wait()
+            outputs: Array = model.predict_on_batch(x)
+            return outputs
+
+        with ThreadPoolExecutor(4) as pool:
+            for future in [pool.submit(predict) for _ in range(4)]:
+                assert_same_bits(future.result(), expected)
+
+
+def test_threads_that_predict_while_weights_change_leave_nothing_stale() -> None:
+    model = Sequential([Input((64,)), Dense(64), BatchNormalization(), ReLU()])
+    x = np.ones((1, 64), np.float32)
+    done = threading.Event()
+
+    def predict() -> None:
+        while not done.is_set():
+            model(x)
+
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(predict) for _ in range(2)]
+        for number in range(300):
+            with model.layers[0].kernel.changing() as kernel:
+                kernel[...] = number % 7
+            model.layers[1].moving_mean.assign(np.full(64, number % 5, np.float32))
+        done.set()
+        for future in running:
+            future.result()
+    assert_same_bits(model(x), fresh(model, x))
+
+
+def test_flattened_images_and_float64() -> None:
+    model = Sequential(
+        [Input((3, 3, 2), dtype="float64"), Flatten(dtype="float64"), Dense(2, dtype="float64")]
+    )
+    outputs = model(np.ones((2, 3, 3, 2)))
+    assert outputs.dtype == np.float64
+    assert_same_bits(model(np.ones((2, 3, 3, 2))), outputs)
