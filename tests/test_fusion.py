@@ -166,6 +166,13 @@ def test_two_readers_are_not_fused_over() -> None:
         assert steps_of(Model(x, join))[0] == "c"
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_sums_fuse(training: bool) -> None:
+    x = Input(SHAPE)
+    y = relu()(Add(name="a")([x, x, Conv2D(4, 1, name="c")(x)]))
+    assert steps_of(Model(x, y), training=training, for_backward=training) == ["c", "a+relu"]
+
+
 def test_a_shared_layer_fuses_where_it_can() -> None:
     x = Input(SHAPE)
     shared = Conv2D(4, 3, padding="same", name="c")
@@ -222,6 +229,14 @@ def residual() -> Model:
     return Model(x, BatchNormalization()(Dense(3)(ReLU()(Dense(6)(y)))))
 
 
+def sums() -> Model:
+    """Of three arrays, of one, and of arrays of different shapes."""
+    x = Input(SHAPE)
+    y = relu()(Add()([x, Conv2D(4, 3, padding="same")(x), Conv2D(4, 1)(x)]))
+    y = relu()(Add()([relu()(Add()([y])), Dense(1)(x)]))
+    return Model(x, [y, relu()(Add()([y, y]))])
+
+
 def nested() -> Model:
     inner = Sequential([Input(SHAPE), Conv2D(4, 3, padding="same"), BatchNormalization(), relu()])
     x = Input(SHAPE)
@@ -239,7 +254,7 @@ def course() -> Model:
     return chain(*layers, BatchNormalization(), Dense(4), relu(), Dense(3))
 
 
-NETWORKS = [residual, nested, pair_of_outputs, course]
+NETWORKS = [residual, sums, nested, pair_of_outputs, course]
 
 
 def passes(model: Model, x: Array) -> tuple[list[Array], list[Array], list[Array]]:

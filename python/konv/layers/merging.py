@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-import numpy as np
-
+from konv import ops
 from konv._arguments import Shape, integer
 from konv.backend import Array
 from konv.layers.base import Layer
 from konv.layers.context import Context
+from konv.ops.addition import add as add_arrays
 
 
 class Add(Layer):
@@ -49,21 +49,25 @@ class Add(Layer):
         shapes = [array.shape for array in inputs]
         shape = self.compute_output_shape(shapes)
         arrays = [array.reshape(_of_rank(len(shape), array.shape)) for array in inputs]
-        outputs = arrays[0]
-        with np.errstate(all="ignore"):
-            for number, array in enumerate(arrays[1:]):
-                if number and outputs.shape == shape:
-                    outputs += array
-                else:
-                    outputs = outputs + array
-        return outputs, shapes
+        outputs, *others = arrays
+        for number, array in enumerate(others, 1):
+            outputs = add_arrays(outputs, array, relu=context.relu and number == len(others))
+        if context.relu and not others:
+            outputs = ops.relu(outputs)
+        return outputs, (shapes, outputs if context.relu else None)
 
     def backward(
         self, grad: Array, saved: Any, *, needs_input: bool
     ) -> tuple[list[Array] | None, list[Array]]:
         if not needs_input:
             return None, []
-        return [_summed_to(shape, grad) for shape in saved], []
+        shapes, y = saved
+        if y is not None:
+            grad = ops.relu_backward(grad, y)
+        return [_summed_to(shape, grad) for shape in shapes], []
+
+    def fuses(self, *, norm: bool, relu: bool) -> bool:
+        return relu and not norm
 
 
 class Concatenate(Layer):

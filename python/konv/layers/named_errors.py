@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from konv import ops
-from konv.ops import prepared
+from konv.ops import addition, prepared
 
 if TYPE_CHECKING:
     from konv.layers.base import Layer
 
-_OPS = frozenset({*ops.__all__, *prepared.__all__})
+_OPS = frozenset({*ops.__all__, *prepared.__all__, *addition.__all__})
 _LABELS = ("layer '", "model '")
 
 _BUILDING = threading.RLock()  # of the one thread that builds layers

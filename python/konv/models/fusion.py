@@ -1,8 +1,8 @@
 """Fusion: a layer does the work of those that follow it, in one pass over the data.
 
 A layer that `fuses` takes over ReLU and batch normalization by moving averages (layers say so by `fused_as`)
-if nothing else reads what is between them: convolutions and dense layers both, batch normalization ReLU. The
-graph that results has fewer steps on the same slots.
+if nothing else reads what is between them: convolutions and dense layers both, `Add` and batch normalization
+ReLU. The graph that results has fewer steps on the same slots.
 
 Results with ReLU have the bits of the layers one by one. Normalization goes into kernel and bias, only where
 `backward` won't follow, and rounds differently: outputs `scale * (sum(x * w) + bias - mean) + beta` by at
