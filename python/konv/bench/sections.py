@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -70,14 +71,14 @@ def layers(
                 shape = dataclasses.asdict(layer)
                 measured.append({"list": name, "kind": layer.kind, **shape, "passes": found})
         versions = {peer.name: peer.versions for peer in running}
-    means = summary.geometric_means(measured)
-    for line in table.mean_lines(means):
+    means, totals = summary.geometric_means(measured), summary.network_totals(measured)
+    for line in (*table.total_lines(totals), *table.mean_lines(means)):
         print(line)
     return {
         "versions": versions,
         "limits": {"gflops": round(limits.flops / 1e9, 1), "gbps": round(limits.bandwidth / 1e9, 1)},
         "geometric_means": means,
-        "totals": summary.network_totals(measured),
+        "totals": totals,
         "layers": measured,
     }
 
@@ -175,7 +176,7 @@ def calls(settings: Settings) -> dict[str, Any]:
             for bare in (True, False):
                 konv.prepare("call", bare=bare)
                 times[bare].append(konv.seconds_per_call(settings.turns.seconds))
-    bare_us, ops_us = (1e6 * sorted(times[bare])[len(times[bare]) // 2] for bare in (True, False))
+    bare_us, ops_us = (1e6 * statistics.median(times[bare]) for bare in (True, False))
     print(f"smallest call: konv.ops.conv2d {ops_us:.2f} us, {ops_us - bare_us:.2f} us over the bare function")
     return {
         "ops_us": round(ops_us, 3),

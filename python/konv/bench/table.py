@@ -24,9 +24,18 @@ def peer_cell(result: Mapping[str, Any]) -> str:
 
 
 def mean_lines(means: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Show geometric means of ratios."""
+    """Show geometric means of how many times faster Konv is than the best peer."""
     return [
-        f"{mean['list']:<14}{mean['kind']:<12}{mean['pass']:<12}{mean['ratio']:6.2f}x of {mean['layers']:>2} "
-        f"layers, at least {mean['smallest']:.2f}x ({mean['smallest_layer']})"
+        f"{mean['list']:<14}{mean['kind']:<12}{mean['pass']:<12}{mean['ratio']:6.2f}x, the mean of "
+        f"{mean['members']}, at least {mean['smallest']:.2f}x ({mean['smallest_member']})"
         for mean in means
+    ]
+
+
+def total_lines(totals: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Show the times of whole lists."""
+    return [
+        f"{total['list']:<14}{'all layers':<12}{total['pass']:<12}"
+        + ", ".join(f"{peer} {time:.1f} ms" for peer, time in total["ms"].items())
+        for total in totals
     ]

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import konv
-from konv.bench import machine, peers, sections
+from konv.bench import machine, peers, plot, sections
 from konv.bench.harness import Turns
 from konv.bench.layer import ALL_PASSES, LISTS, find_layers
 from konv.bench.peers import LIBRARIES
 from konv.bench.sections import Settings
 from konv.cli.argument_types import MOST, integer
+from konv.cli.history_plot import can_plot
 from konv.models.whole_file import write_whole
 
 TURNS = Turns(rounds=7, seconds=0.05)
 QUICK = Turns(rounds=3, seconds=0.02)
 SECTIONS = ("layers", "step", "epoch", "inference", "calls")
+DRAWN_SECTIONS = {"layers", "step", "inference"}
 DEFAULT_SECTIONS = ("layers", "step", "inference", "calls")
 
 
@@ -66,12 +68,21 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="the interpreter of another environment that has a library",
     )
     add("--json", type=Path, metavar="FILE", help="write all results there")
+    add("--plot", type=Path, metavar="FILE", help="draw bars and a roofline there, a PNG; needs matplotlib")
     parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure what the options ask for, print it, and write it."""
-    layers = find_layers(options.layers)
+    layers, passes = find_layers(options.layers), options.passes or ALL_PASSES
+    if not any(which in passes for members in layers.values() for layer in members for which in layer.passes):
+        options.parser.error("argument --passes: none of the layers has such a pass")
+    chosen = options.sections or DEFAULT_SECTIONS
+    if options.plot is not None:  # before the work
+        if not DRAWN_SECTIONS & set(chosen):
+            options.parser.error(f"argument --plot: draws only {', '.join(sorted(DRAWN_SECTIONS))}")
+        if not can_plot():
+            raise ImportError("--plot needs matplotlib, which is not installed")
     pythons = peers.installed(dict(options.python))
     if options.peers is not None:
         pythons = {name: python for name, python in pythons.items() if name in ("konv", *options.peers)}
@@ -80,18 +91,21 @@ def run(options: argparse.Namespace) -> None:
     threads = options.threads or konv.config.get_num_threads()
     settings = Settings(pythons, threads, options.isa, turns)
     measure: dict[str, Callable[[], dict[str, Any]]] = {
-        "layers": lambda: sections.layers(settings, layers, options.passes or ALL_PASSES),
+        "layers": lambda: sections.layers(settings, layers, passes),
         "step": lambda: sections.step(settings),
         "epoch": lambda: sections.epoch(settings),
         "inference": lambda: sections.inference(settings, (1,) if options.quick else (1, 8)),
         "calls": lambda: sections.calls(settings),
     }
     report: dict[str, Any] = {"machine": machine.describe(), "threads": threads, "rounds": turns.rounds}
-    for section in options.sections or DEFAULT_SECTIONS:
+    for section in chosen:
         report[section] = measure[section]()
     if options.json is not None:
         write_whole("konv bench", str(options.json), json.dumps(report, indent=1).encode() + b"\n")
         print(f"saved {options.json}")
+    if options.plot is not None:
+        plot.draw(report, options.plot)
+        print(f"saved {options.plot}")
 
 
 def _section(text: str) -> str:

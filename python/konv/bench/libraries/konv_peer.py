@@ -31,9 +31,11 @@ def poisoned() -> Iterator[None]:
     _core.clear_cache()
     _core.set_poison(True)
     before = _core.pool_info()["guard_violations"]
-    yield
-    _core.set_poison(False)
-    _core.clear_cache()
+    try:
+        yield
+    finally:
+        _core.set_poison(False)
+        _core.clear_cache()
     written = _core.pool_info()["guard_violations"] - before
     if written:
         raise ValueError(f"{written} buffers were written past their end")
