@@ -35,16 +35,13 @@ def error(layer: Layer, which: str, data: Mapping[str, Array], found: list[Array
     It is infinite where a result is NaN, and where its shape is wrong.
     """
     largest = 0.0
-    wanted = samples(layer, which, data)
-    if len(wanted) != len(found):
+    if [result.shape for result in found] != list(layer.result_shapes(which)):
         return np.inf
-    for result, places in zip(found, wanted, strict=True):
+    for result, places in zip(found, samples(layer, which, data), strict=True):
         size = max(float(np.abs(values).max()) for _, values in places) or 1.0
         for index, values in places:
-            gap = np.abs(result[index] - values)
-            if gap.shape != np.shape(values) or not np.isfinite(gap).all():
-                return np.inf
-            largest = max(largest, float(gap.max()) / size)
+            gap = float(np.abs(result[index] - values).max())
+            largest = max(largest, gap / size) if np.isfinite(gap) else np.inf
     return largest
 
 

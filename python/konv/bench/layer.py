@@ -118,6 +118,17 @@ class Layer:
             return 2 * x if which == "forward" else 3 * x
         return x + y + (y // 4 if self.op == "max_pool" else 0)
 
+    def result_shapes(self, which: str) -> tuple[tuple[int, ...], ...]:
+        """Shapes of what every peer gives for a pass."""
+        gradients = (self.x_shape, (self.C,), (self.C,))  # of batch normalisation: x, gamma, beta
+        return {
+            "forward": (self.y_shape,),
+            "grad_x": (self.x_shape,),
+            "grad_kernel": (self.kernel_shape,),
+            "backward": gradients,
+            "both": (self.y_shape, *gradients),
+        }[which]
+
     def data(self) -> dict[str, Array]:
         """Make what passes read: normal, the same in every process; `grad` has the output's shape."""
         random = np.random.default_rng(0)

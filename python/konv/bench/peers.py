@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,7 +81,14 @@ class Peer:
             stderr=subprocess.DEVNULL,  # where some libraries talk; errors are answers
             text=True,
         )
-        self.versions: dict[str, str] = self.ask("start")
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._commands, self._answers = self._process.stdin, self._process.stdout
+        try:
+            self.versions: dict[str, str] = self.ask("start")
+        except BaseException:
+            self.close()
+            raise
 
     def prepare(self, subject: str, **what: Any) -> None:
         """Make something ready to be measured; what was ready before is dropped."""
@@ -105,14 +112,10 @@ class Peer:
         ChildProcessError
             If the worker failed.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(json.dumps([command, arguments]) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # the answer, which isn't there either, says so
-        line = self._process.stdout.readline()
+        with suppress(BrokenPipeError):  # the answer, which isn't there either, says so
+            self._commands.write(json.dumps([command, arguments]) + "\n")
+            self._commands.flush()
+        line = self._answers.readline()
         if not line:
             raise ChildProcessError(f"{self.name}: its process ended, exit status {self._process.wait()}")
         answer = json.loads(line)
@@ -123,7 +126,10 @@ class Peer:
     def close(self) -> None:
         """End the process."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        for pipe in (self._commands, self._answers):
+            with suppress(BrokenPipeError):  # what was not sent yet
+                pipe.close()
 
 
 def environment(threads: int, isa: str | None) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import konv
+from konv import _core
 from konv.bench import machine, peers, plot, sections
 from konv.bench.harness import Turns
 from konv.bench.layer import ALL_PASSES, LISTS, find_layers
@@ -21,6 +22,7 @@ from konv.models.whole_file import write_whole
 TURNS = Turns(rounds=7, seconds=0.05)
 QUICK = Turns(rounds=3, seconds=0.02)
 SECTIONS = ("layers", "step", "epoch", "inference", "calls")
+DEFAULT_LISTS = ("classic", "memory")
 DRAWN_SECTIONS = {"layers", "step", "inference"}
 DEFAULT_SECTIONS = ("layers", "step", "inference", "calls")
 
@@ -41,14 +43,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--layers",
         nargs="+",
         metavar="NAME",
-        default=["classic", "memory"],
-        help=f"lists ({', '.join(LISTS)}), layers in them, or .csv files (classic memory)",
+        help=f"lists ({', '.join(LISTS)}), layers in them, or .csv files ({' '.join(DEFAULT_LISTS)})",
     )
     add(
         "--passes", nargs="+", choices=ALL_PASSES, metavar="PASS", help=f"only these: {', '.join(ALL_PASSES)}"
     )
     add("--threads", type=integer(1, 256), metavar="N", help="threads to compute with (the CPUs it may use)")
-    add("--isa", choices=peers.ISAS, help="instruction set that every library may use at most (the best)")
+    add("--isa", choices=_core.available_isas(), help="instruction set of every library (its best)")
     add("--rounds", type=integer(1, MOST), metavar="N", help=f"turns of each library ({TURNS.rounds})")
     add("--quick", action="store_true", help="fewer and shorter turns: a first impression")
     others = [library for library in LIBRARIES if library != "konv"]
@@ -67,17 +68,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="LIBRARY=PYTHON",
         help="the interpreter of another environment that has a library",
     )
-    add("--json", type=Path, metavar="FILE", help="write all results there")
-    add("--plot", type=Path, metavar="FILE", help="draw bars and a roofline there, a PNG; needs matplotlib")
+    add("--json", type=_file, metavar="FILE", help="write all results there")
+    add("--plot", type=_file, metavar="FILE", help="draw bars and a roofline there, a PNG; needs matplotlib")
     parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure what the options ask for, print it, and write it."""
-    layers, passes = find_layers(options.layers), options.passes or ALL_PASSES
+    layers, passes = find_layers(options.layers or DEFAULT_LISTS), options.passes or ALL_PASSES
     if not any(which in passes for members in layers.values() for layer in members for which in layer.passes):
         options.parser.error("argument --passes: none of the layers has such a pass")
-    chosen = options.sections or DEFAULT_SECTIONS
+    asks_for_layers = options.layers or options.passes
+    chosen = options.sections or (("layers",) if asks_for_layers else DEFAULT_SECTIONS)
     if options.plot is not None:  # before the work
         if not DRAWN_SECTIONS & set(chosen):
             options.parser.error(f"argument --plot: draws only {', '.join(sorted(DRAWN_SECTIONS))}")
@@ -97,7 +99,12 @@ def run(options: argparse.Namespace) -> None:
         "inference": lambda: sections.inference(settings, (1,) if options.quick else (1, 8)),
         "calls": lambda: sections.calls(settings),
     }
-    report: dict[str, Any] = {"machine": machine.describe(), "threads": threads, "rounds": turns.rounds}
+    report: dict[str, Any] = {
+        "machine": machine.describe(),
+        "threads": threads,
+        "isa": options.isa,
+        "rounds": turns.rounds,
+    }
     for section in chosen:
         report[section] = measure[section]()
     if options.json is not None:
@@ -113,6 +120,14 @@ def _section(text: str) -> str:
     if text not in SECTIONS:
         raise argparse.ArgumentTypeError(f"must be one of {', '.join(SECTIONS)}, received {text!r}")
     return text
+
+
+def _file(text: str) -> Path:
+    """Type of an option that takes a file to write, checked before the work."""
+    path = Path(text)
+    if not text or path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a file in a folder that is there, received {text!r}")
+    return path
 
 
 def _interpreter(text: str) -> tuple[str, str]:

@@ -36,12 +36,9 @@ class KonvLayer:
 
     def arrays(self, which: str, result: Any) -> list[Any]:
         """Return a result in the form that all peers' results have."""
-        if which == "grad_kernel":
-            return [result.reshape(self.layer.kernel_shape)]
-        if self.layer.op == "batch_norm" and which != "forward":
-            return list(result)
-        y = result[0] if isinstance(result, tuple) else result
-        return [y.reshape(self.layer.x_shape if which == "grad_x" else self.layer.y_shape)]
+        parts = result if isinstance(result, tuple) else (result,)
+        shapes = self.layer.result_shapes(which)  # fewer where backward reads more than others do
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=False)]
 
     def conv_forward(self, a: Inputs) -> Any:
         return ops.conv2d(a["x"], a["kernel"], **self.conv)
