@@ -1,7 +1,6 @@
 """The gradient of the kernel by Winograd against the reference.
 
-The matrices of F(m x m, r x r) are made here from their points (Cook and Toom; Lavin and Gray, CVPR 2016),
-without a look at csrc. With them come two bounds:
+From the matrices of F(m x m, r x r) come two bounds:
 
 - The transforms of x and grad have integer coefficients. On small integers they, the products and the sums
   over tiles are exact (below 2^24), and only the last transform rounds. So a lost or wrong term stands out,
@@ -14,7 +13,6 @@ without a look at csrc. With them come two bounds:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -26,8 +24,8 @@ from arrays import Array, draw, draw_integers
 from cases import CHANNEL_TAILS, CONV_CASES, ConvCase, each
 from konv import ops
 from tolerance import Expected, assert_close, assert_same_bits, gamma
+from winograd import matrices
 
-POINTS = (0, 1, -1, 2, -2)  # and infinity
 FLOAT32 = np.dtype("float32")
 # Roundings of a path, each of the two passes: x 3, grad 3, the last 5 with its rounded coefficient; the
 # product is 1.
@@ -37,31 +35,6 @@ MOST_SPLITS = 16
 
 
 Tiles = list[tuple[Array, Array]]
-
-
-@dataclass(frozen=True)
-class Matrices:
-    """Of r taps: data (6 x 6), outputs (6 x m) and taps (6 x r), one row a point."""
-
-    data: Array
-    outputs: Array
-    taps: Array
-
-
-def matrices(r: int) -> Matrices:
-    """The Toom-Cook matrices, scaled so that only `taps` has fractions."""
-    others = [[q for q in POINTS if q != p] for p in POINTS]
-    data = np.zeros((6, 6))
-    for i, roots in enumerate(others):
-        data[i, :5] = np.poly(roots)[::-1]
-    data[5] = np.poly(POINTS)[::-1]
-    scale = np.array([*(np.prod(np.subtract(p, rest)) for p, rest in zip(POINTS, others, strict=True)), 1.0])
-
-    def powers(count: int) -> Array:
-        rows = np.vander(POINTS, count, increasing=True).astype(np.float64)
-        return np.vstack([rows, np.eye(count)[-1:]])
-
-    return Matrices(data, powers(7 - r), powers(r) / scale[:, None])
 
 
 def tiles(array: Array, size: int, step: int, counts: tuple[int, int]) -> Array:

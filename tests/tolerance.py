@@ -77,6 +77,11 @@ def assert_close(actual: NDArray[Any], expected: Expected, dtype: DTypeLike) -> 
         )
 
 
+def assert_within(actual: NDArray[Any], value: Array, error: float, dtype: DTypeLike) -> None:
+    """Check dtype, shape, and that no element is further off than one error."""
+    assert_close(actual, Expected(value, np.broadcast_to(np.float64(error), value.shape)), dtype)
+
+
 def assert_close_where_finite(actual: NDArray[Any], expected: Expected, dtype: DTypeLike) -> None:
     """What the reference finds non-finite is so; the rest may be, and is right where it is not."""
     finite = np.isfinite(actual)
@@ -93,51 +98,6 @@ def assert_same_bits(actual: NDArray[Any], expected: NDArray[Any], what: str = "
     np.testing.assert_array_equal(
         np.ascontiguousarray(actual).view(unsigned), np.ascontiguousarray(expected).view(unsigned), what
     )
-
-
-# ---- Winograd's convolution -----------------------------------------------------------------------------
-
-# Tiles of 6x6 points (Lavin and Gray 2016) at 0, 1, -1, 2, -2 and infinity: the data's transform, and by the
-# number of taps an axis the kernel's and the outputs'.
-POINTS = np.array([0.0, 1, -1, 2, -2])
-WINOGRAD_DATA = np.array(
-    [
-        [4.0, 0, -5, 0, 1, 0],
-        [0, -4, -4, 1, 1, 0],
-        [0, 4, -4, -1, 1, 0],
-        [0, -2, -1, 2, 1, 0],
-        [0, 2, -1, -2, 1, 0],
-        [0, 4, 0, -5, 0, 1],
-    ]
-)
-WINOGRAD_ROUNDINGS = 2 * (4 + 5 + 4) + 9
-"""Of one term outside the sum over channels: along two axes, at most 4 by the data's transform, 5 by the
-kernel's (2 sums of taps, that of even and odd ones, the product by a constant, and the constant itself), 4 by
-the outputs'; then the sum of at most 3 x 3 tiles that overlap in an adjoint, or the bias."""
-
-
-def winograd_amplification(taps: int) -> float:
-    """How much absolute values grow along one axis: the largest element of |A^T| (|G| 1 . |B^T| 1)."""
-    kernel = np.vstack([(POINTS[:, None] ** np.arange(taps)) / [[4], [6], [6], [24], [24]], np.eye(taps)[-1]])
-    outputs = np.vstack([POINTS[:, None] ** np.arange(7 - taps), np.eye(7 - taps)[-1]]).T
-    grown = np.abs(kernel).sum(axis=1) * np.abs(WINOGRAD_DATA).sum(axis=1)
-    return float((np.abs(outputs) @ grown).max())
-
-
-def winograd_error(data: NDArray[Any], kernel: NDArray[Any], channels: int) -> float:
-    """Bound every element's error of a sum over channels of Winograd convolutions, from the largest elements.
-
-    y = A^T [sum over channels of (G w G^T) . (B^T d B)] A, so that absolute values add up to at most
-    channels * amplification^2 * max|d| * max|w|, and each term takes the roundings of the transforms, one of
-    the product and at most `channels` of the sum. The adjoint that makes gradients of x has the transposed
-    matrices; where its tiles overlap, their amplifications add up to no more than the forward pass's.
-    """
-    if data.size == 0:
-        return 0.0
-    magnitude = (
-        channels * winograd_amplification(kernel.shape[0]) ** 2 * np.abs(data).max() * np.abs(kernel).max()
-    )
-    return float(sum_error(channels + 1 + WINOGRAD_ROUNDINGS, np.float64(magnitude), data.dtype))
 
 
 # ---- batch normalisation --------------------------------------------------------------------------------
