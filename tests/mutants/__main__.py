@@ -27,13 +27,23 @@ from pathlib import Path
 
 import conv2d_drivers
 import conv2d_kernels
+import conv2d_winograd
 import normalization
 import optimizers
 import pooling
 import random_numbers
 import runtime
 
-MODULES = (conv2d_kernels, conv2d_drivers, pooling, normalization, optimizers, random_numbers, runtime)
+MODULES = (
+    conv2d_kernels,
+    conv2d_drivers,
+    conv2d_winograd,
+    pooling,
+    normalization,
+    optimizers,
+    random_numbers,
+    runtime,
+)
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("CMakeLists.txt", "pyproject.toml", "csrc", "python", "tests")
 SECONDS = 600  # for the tests of one mutant: one that makes them hang is caught too
