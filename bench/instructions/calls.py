@@ -90,7 +90,7 @@ def _optimizers() -> dict[str, Call]:
 
 def calls() -> dict[str, Call]:
     """Every call by its name."""
-    direct = partial(_convolution, algorithm="direct")
+    direct, winograd = (partial(_convolution, algorithm=name) for name in ("direct", "winograd"))
     groups = {
         "conv2d 8x8x8->8 3x3": direct((1, 8, 8, 8), (3, 3, 8, 8)),
         "conv2d 14x15x33->47 3x3 same": direct((2, 14, 15, 33), (3, 3, 33, 47), padding="same"),
@@ -102,6 +102,10 @@ def calls() -> dict[str, Call]:
         "conv2d 28x28x64->96 1x1": direct((1, 28, 28, 64), (1, 1, 64, 96)),
         "conv2d 28x28x32 3x3 depthwise": direct((1, 28, 28, 32), (3, 3, 1, 32), padding="same", groups=32),
         "conv2d 14x14x32->32 3x3 8 groups": direct((1, 14, 14, 32), (3, 3, 4, 32), padding="same", groups=8),
+        "Winograd 28x28x64->64 3x3 same": winograd((1, 28, 28, 64), (3, 3, 64, 64), padding="same"),
+        "Winograd 10x10x33->47 3x3": winograd((2, 10, 10, 33), (3, 3, 33, 47)),
+        "Winograd 14x14x66->66 3x3 same": winograd((1, 14, 14, 66), (3, 3, 66, 66), padding="same"),
+        "Winograd 13x14x32->48 5x5 same": winograd((1, 13, 14, 32), (5, 5, 32, 48), padding="same"),
         "pooling 24x24x32": _pooling(),
         "elementwise 50003": _elementwise(),
         "batch_norm 24x24x33": _batch_norm(),
