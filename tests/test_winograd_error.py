@@ -41,7 +41,7 @@ Draw = Callable[[np.random.Generator, Shape], Array]
 def one_spike(generator: np.random.Generator, shape: Shape) -> Array:
     """Beside which all else is small: its rounding spreads over the tile."""
     array = 1e-6 * generator.standard_normal(shape)
-    array[..., 0].flat[generator.integers(array[..., 0].size)] = 0.7
+    array[tuple(generator.integers(shape[:3]))] = 0.7
     return array
 
 
