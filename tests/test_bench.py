@@ -170,8 +170,8 @@ class Recorder:
 def test_copies_are_twice_the_cache(pixels):
     layer = Layer("a", "relu", 1, pixels, 1, 100)
     prepared = prepare_layer(Recorder(layer), "forward", cache_bytes=100_000)
-    moved = len(prepared.inputs) * layer.bytes_of("forward")
-    assert 200_000 <= moved < 200_000 + layer.bytes_of("forward")
+    held = sum(inputs["x"].nbytes for inputs in prepared.inputs)
+    assert 200_000 <= held < 200_000 + layer.input_bytes("forward")
     assert len({inputs["x"].ctypes.data for inputs in prepared.inputs}) == len(prepared.inputs)
     cached = Layer("a", "relu", 1, pixels, 1, 100, cached=1)
     assert len(prepare_layer(Recorder(cached), "forward", cache_bytes=100_000).inputs) == 1

@@ -103,6 +103,12 @@ class Layer:
             return 0
         return 2 * prod(self.y_shape) * self.R * self.S * self.C // self.groups
 
+    def input_bytes(self, which: str) -> int:
+        """Bytes of the arrays that a pass reads."""
+        x, y, kernel = (4 * prod(shape) for shape in (self.x_shape, self.y_shape, self.kernel_shape))
+        kernel = kernel if self.op in ("conv", "dense") else 0
+        return {"forward": x + kernel, "grad_x": y + kernel}.get(which, x + y)
+
     def bytes_of(self, which: str) -> int:
         """Bytes that a pass has to read and write at least, each array once.
 

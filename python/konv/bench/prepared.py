@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -23,8 +22,8 @@ class Prepared:
     call : function
         Computes a result from one copy of the inputs.
     inputs : sequence
-        The copies. They, and as many results, take turns, so that no call finds its buffers in a cache
-        because the call before left them there.
+        The copies. They take turns, so that no call finds them in a cache because the call before read
+        them. Results are dropped at once: each library takes their memory again as its allocator likes.
     arrays : function
         A result as NumPy arrays, images NHWC and kernels HWIO, for the check.
     """
@@ -33,11 +32,9 @@ class Prepared:
     inputs: Sequence[Any]
     arrays: Callable[[Any], list[Array]]
     _turn: Any = field(init=False)
-    _results: deque[Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self._turn = cycle(self.inputs)
-        self._results = deque(maxlen=len(self.inputs))
 
     def result(self) -> list[Array]:
         """Compute once, for the check."""
@@ -46,15 +43,15 @@ class Prepared:
     def warm_up(self) -> None:
         """Compute on each copy, so that memory is there and whatever compiles has compiled."""
         for inputs in self.inputs:
-            self._results.append(self.call(inputs))
+            self.call(inputs)
 
     def seconds_per_call(self, seconds: float) -> float:
         """Mean time of a call, calling for `seconds` after one call to wake threads and caches up."""
-        call, turn, keep = self.call, self._turn, self._results.append
-        keep(call(next(turn)))
+        call, turn = self.call, self._turn
+        call(next(turn))
         calls, start, passed = 0, perf_counter(), 0.0
         while passed < seconds:
-            keep(call(next(turn)))
+            call(next(turn))
             calls, passed = calls + 1, perf_counter() - start
         return passed / calls
 
@@ -62,10 +59,10 @@ class Prepared:
 def prepare_layer(own: Any, which: str, cache_bytes: int) -> Prepared:
     """Prepare a pass of a peer's own layer (`KonvLayer` and the like).
 
-    There are so many copies that what they move is twice the last cache, or one where it may be cached.
+    There are so many copies that they take twice the last cache, or one where it may be cached.
     """
     layer, data = own.layer, own.layer.data()
-    copies = 1 if layer.cached else -(-2 * cache_bytes // layer.bytes_of(which))
+    copies = 1 if layer.cached else -(-2 * cache_bytes // layer.input_bytes(which))
     return Prepared(
         getattr(own, f"{layer.op}_{which}"),
         [own.place(data) for _ in range(copies)],

@@ -22,7 +22,7 @@ from konv.bench.layer import Layer
 from konv.bench.network import NETWORKS
 from konv.bench.peers import Peer
 
-SECONDS_OF_LIMITS = 0.5
+SECONDS_OF_LIMITS = 0.1  # before each layer: clocks, and what others leave of the memory, change
 LONGER = 10  # times as long are turns of a training step or a network
 # Adam divides a gradient by its size, so that rounding in a gradient of almost 0 can turn a weight's first
 # step of 0.001: the later losses may differ by some 1e-3, the first by rounding only.
@@ -54,16 +54,16 @@ class Limits(NamedTuple):
 def layers(
     settings: Settings, lists: Mapping[str, Sequence[Layer]], passes: Collection[str]
 ) -> dict[str, Any]:
-    """Measure passes of layers, and the machine beside them."""
+    """Measure passes of layers, and what the machine can do beside each."""
+    cache = machine.last_cache_bytes()
     with settings.started("layer") as running:
-        asked = {"cache_bytes": machine.last_cache_bytes(), "seconds": SECONDS_OF_LIMITS}
-        limits = Limits(**running[0].ask("limits", **asked))
-        print(f"peak {limits.flops / 1e9:.1f} GFLOP/s, memory {limits.bandwidth / 1e9:.1f} GB/s")
         print(table.HEADER)
-        measured = []
+        measured, all_limits = [], []
         for name, members in lists.items():
             for layer in members:
                 found: dict[str, Any] = {}
+                limits = Limits(**running[0].ask("limits", cache_bytes=cache, seconds=SECONDS_OF_LIMITS))
+                all_limits.append(limits)
                 for which in layer.passes:
                     if which in passes:
                         found[which] = _layer(layer, which, running, settings.turns, limits)
@@ -71,6 +71,8 @@ def layers(
                 shape = dataclasses.asdict(layer)
                 measured.append({"list": name, "kind": layer.kind, **shape, "passes": found})
         versions = {peer.name: peer.versions for peer in running}
+    limits = Limits(*(statistics.median(values) for values in zip(*all_limits, strict=True)))
+    print(f"peak {limits.flops / 1e9:.1f} GFLOP/s, memory {limits.bandwidth / 1e9:.1f} GB/s (medians)")
     means, totals = summary.geometric_means(measured), summary.network_totals(measured)
     for line in (*table.total_lines(totals), *table.mean_lines(means)):
         print(line)
