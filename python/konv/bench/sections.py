@@ -126,7 +126,8 @@ def step(settings: Settings) -> dict[str, Any]:
     result = {"batch": BATCH, "ms": milliseconds(seconds), **ratio_to_best_peer(seconds)}
     for name, time in result["ms"].items():
         print(f"training step, {name:<24}{time:9.2f} ms, at most {memory[name]:7.1f} MiB")
-    print(f"training step, konv{table.peer_cell(result)}")
+    if "ratio" in result:
+        print(f"training step, konv{table.peer_cell(result)}")
     return {"versions": versions, **result, "memory_mib": memory, "losses": losses["konv"].tolist()}
 
 

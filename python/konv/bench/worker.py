@@ -12,6 +12,7 @@ import sys
 if __name__ == "__main__":
     del sys.path[0]  # this folder, whose names are not meant for others
 
+import gc
 import importlib
 import json
 import os
@@ -47,6 +48,7 @@ class Worker:
     def prepare(self, subject: str, **what: Any) -> None:
         """Make something ready to be measured."""
         self.prepared = None
+        gc.collect()
         self.memory.restart_peak()
         self.prepared = self.library.SUBJECTS[subject](self.peer, **what)
 
