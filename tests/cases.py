@@ -180,6 +180,7 @@ CONV_CASES = (
     ConvCase("grouped_to_one", (2, 5, 5, 12), (3, 3, 3, 4), padding="same", groups=4),
     ConvCase("depthwise", (2, 7, 8, 19), (3, 3, 1, 19), padding="same", groups=19),
     ConvCase("depthwise_strided", (2, 9, 8, 33), (3, 3, 1, 33), strides=2, padding="same", groups=33),
+    ConvCase("depthwise_stride_beyond_kernel", (2, 9, 8, 18), (2, 1, 1, 18), strides=3, groups=18),
     ConvCase("depthwise_dilated", (2, 9, 8, 16), (3, 2, 1, 16), dilation_rate=(2, 3), groups=16),
     ConvCase("depthwise_wide", (1, 3, 70, 70), (5, 5, 1, 70), padding=2, groups=70),
     ConvCase("depthwise_beyond_image", (2, 2, 3, 18), (5, 7, 1, 18), padding="same", groups=18),
