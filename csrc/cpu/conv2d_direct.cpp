@@ -22,8 +22,7 @@ constexpr int64_t kChannels = 128;         // of a slab: with its kernel block i
 constexpr int64_t kPointwiseBytes = 2048;  // of a pixel's channels in a 1x1 slab, which has no halo
 constexpr int64_t kAliasedBytes = 4096;    // pixels that far apart share a set of L1
 constexpr int64_t kTasksPerThread = 4;     // enough to balance the load
-constexpr int64_t kPackedRows = 16;        // of the kernel, read side by side
-constexpr int64_t kTransposedRun = 256;    // elements of a row of the kernel, which lie behind each other
+constexpr int64_t kPackedChannels = 64;    // of a task that packs the kernel
 
 // All pixels of all images become one row of one image.
 ConvProblem flat_if_pointwise(ConvProblem p) {
@@ -84,14 +83,13 @@ class DirectRun {
 
   // packed: [group][channel block][filter block][tap][channel][B]
   void pack(const T* kernel, T* packed) const {
-    const int64_t bands = ceil_div(plan_.channels, band());
+    const int64_t bands = ceil_div(plan_.channels, kPackedChannels);
     const int64_t tasks = problem_.groups * channel_blocks_ * taps() * bands;
     parallel_for(threads_for(tasks, static_cast<double>(problem_.groups * group_size())), tasks,
                  [&](int64_t task, int) {
-                   const int64_t first = task % bands * band(), tap = task / bands % taps(),
-                                 channel_block = task / bands / taps() % channel_blocks_,
-                                 group = task / bands / taps() / channel_blocks_;
-                   pack_band(kernel, packed, group, channel_block, tap, first);
+                   const int64_t tap = task / bands % taps(), block = task / bands / taps();
+                   pack_band(kernel, packed, block / channel_blocks_, block % channel_blocks_, tap,
+                             task % bands * kPackedChannels);
                  });
   }
 
@@ -137,10 +135,7 @@ class DirectRun {
     return s;
   }
 
-  // Channels that are packed together: what lies side by side in the kernel is read side by side.
-  int64_t band() const { return problem_.kernel_channel == 1 ? kTransposedRun : kPackedRows; }
-
-  // Channels [first, first + band) of a block of channels, of one tap, for all filters.
+  // Channels [first, first + kPackedChannels) of a block of channels, of one tap, for all filters.
   void pack_band(const T* kernel, T* packed, int64_t group, int64_t channel_block, int64_t tap,
                  int64_t first) const {
     const int64_t B = tile_.block_filters, first_channel = channel_block * plan_.channels;
@@ -149,17 +144,15 @@ class DirectRun {
     PanelSource<T> source{};
     source.run_offset = &kernel_taps_[tap];
     source.runs = 1;
-    source.elements = std::min(band(), channels - first);
+    source.elements = std::min(kPackedChannels, channels - first);
     source.element_stride = problem_.kernel_channel;
     source.lane_stride = problem_.kernel_filter;
-    for (int64_t filter = 0; filter < problem_.filters; filter += B) {
-      source.source = kernel + group * problem_.kernel_group +
-                      (first_channel + first) * problem_.kernel_channel + filter * problem_.kernel_filter;
-      source.lanes = std::min(B, problem_.filters - filter);
-      source.panel = packed + packed_offset(group, first_channel) + filter * taps() * channels +
-                     (tap * channels + first) * B;
-      tile_.pack_panel(source);
-    }
+    source.lanes = problem_.filters;
+    source.source =
+        kernel + group * problem_.kernel_group + (first_channel + first) * problem_.kernel_channel;
+    source.panel = packed + packed_offset(group, first_channel) + (tap * channels + first) * B;
+    source.panel_stride = taps() * channels * B;
+    tile_.pack_panel(source);
   }
 
   void run_block(const T* x, const T* packed, const T* bias, bool relu, T* y, DirectScratch<T>& s,

@@ -18,12 +18,12 @@
 namespace konv::cpu {
 namespace {
 
-constexpr int64_t kBlockPixels = 224;       // loads and stores of the sums cost 1/8 of their multiplications
-constexpr int64_t kChannels = 64;           // of a task: its slab fits L2 beside the packed gradient
-constexpr int64_t kFilters = 128;           // of a task
-constexpr int64_t kPointwiseFilters = 512;  // with a single tap the slab is used only once a filter block
-constexpr int64_t kTasks = 16;              // the splits fill up to about as many
-constexpr int64_t kSplitBlocks = 2;         // blocks that a split has at least
+constexpr int64_t kBlockPixels = 224;  // loads and stores of the sums cost 1/8 of their multiplications
+constexpr int64_t kChannels = 64;      // of a task: its slab fits L2 beside the packed gradient
+constexpr int64_t kFilters = 128;      // of a task
+constexpr int64_t kPointwise = 256;    // channels and filters of a task with a single tap
+constexpr int64_t kTasks = 16;         // the splits fill up to about as many
+constexpr int64_t kSplitBlocks = 2;    // blocks that a split has at least
 
 template <class T>
 struct GradientScratch {
@@ -48,10 +48,11 @@ class KernelGradientRun {
       h.in = h.out = 1;
       images_ = 1;
     }
-    plan_ = make_slab_plan(h, w, shape.group_channels(), true, kBlockPixels, kChannels, kernels_.lanes,
-                           sizeof(T));
+    const bool single_tap = h.taps * w.taps == 1;
+    plan_ = make_slab_plan(h, w, shape.group_channels(), true, kBlockPixels,
+                           single_tap ? kPointwise : kChannels, kernels_.lanes, sizeof(T));
     taps_ = plan_.tap_offsets();
-    filters_ = std::min(shape.group_filters(), h.taps * w.taps == 1 ? kPointwiseFilters : kFilters);
+    filters_ = std::min(shape.group_filters(), single_tap ? kPointwise : kFilters);
     channel_groups_ = ceil_div(shape.group_channels(), plan_.channels);
     filter_groups_ = ceil_div(shape.group_filters(), filters_);
     columns_ = ceil_div(filters_, tile_.block_filters) * tile_.block_filters;
@@ -164,20 +165,18 @@ class KernelGradientRun {
 
   // The block's gradient as [filter block][row][column][B].
   void pack_grad(const T* block_grad, const Owner& o, GradientScratch<T>& s) const {
-    const int64_t B = tile_.block_filters;
     for (int64_t i = 0; i < s.tables.rows; ++i) s.row_offset[i] = i * plan_.w.out * shape_.K;
     PanelSource<T> panel{};
     panel.run_offset = s.row_offset;
     panel.runs = s.tables.rows;
     panel.elements = s.tables.columns;
+    panel.lanes = o.filters;
     panel.element_stride = shape_.K;
     panel.lane_stride = 1;
-    for (int64_t k = 0; k < o.filters; k += B) {
-      panel.source = block_grad + k;
-      panel.lanes = std::min(B, o.filters - k);
-      panel.panel = s.grad + k * s.tables.rows * s.tables.columns;
-      tile_.pack_panel(panel);
-    }
+    panel.source = block_grad;
+    panel.panel = s.grad;
+    panel.panel_stride = s.tables.rows * s.tables.columns * tile_.block_filters;
+    tile_.pack_panel(panel);
   }
 
   // Sums of the splits, in order, to the owner's part of grad_kernel.

@@ -69,20 +69,19 @@ class FewChannelsRun {
 
   // Row r of group g: [lane block][k][lane]
   void pack_tap_row(const T* kernel, T* packed, int64_t task) const {
-    const int64_t group = task / shape_.h.window, r = task % shape_.h.window, B = tile_.block_filters;
+    const int64_t group = task / shape_.h.window, r = task % shape_.h.window;
     const int64_t no_offset = 0;
-    for (int64_t block = 0; block < lane_blocks_; ++block) {
-      PanelSource<T> source{};
-      source.source = kernel + (r * lanes_ + block * B) * shape_.K + group * shape_.group_filters();
-      source.run_offset = &no_offset;
-      source.runs = 1;
-      source.elements = shape_.group_filters();
-      source.lanes = std::min(B, lanes_ - block * B);
-      source.element_stride = 1;
-      source.lane_stride = shape_.K;
-      source.panel = packed + task * tap_row_size() + block * shape_.group_filters() * B;
-      tile_.pack_panel(source);
-    }
+    PanelSource<T> source{};
+    source.source = kernel + r * lanes_ * shape_.K + group * shape_.group_filters();
+    source.run_offset = &no_offset;
+    source.runs = 1;
+    source.elements = shape_.group_filters();
+    source.lanes = lanes_;
+    source.element_stride = 1;
+    source.lane_stride = shape_.K;
+    source.panel = packed + task * tap_row_size();
+    source.panel_stride = shape_.group_filters() * tile_.block_filters;
+    tile_.pack_panel(source);
   }
 
   void run_row(const T* grad, const T* packed, const T* bias, T* x_row, T* t, int64_t row) const {

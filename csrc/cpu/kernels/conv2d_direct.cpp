@@ -51,27 +51,47 @@ void pack_slab(const SlabSource<T>& s) {
   }
 }
 
+// Elements of neighbouring lanes, read as they lie.
+template <class T, int B>
+KONV_INLINE void pack_rows(const PanelSource<T>& s, const T* from, T* to) {
+  for (int64_t e = 0; e < s.elements; ++e, to += B, from += s.element_stride) {
+    T* block = to;
+    int64_t lane = 0;
+    for (; lane + B <= s.lanes; lane += B, block += s.panel_stride) copy_elements(block, from + lane, B);
+    if (lane < s.lanes) {
+      copy_elements(block, from + lane, s.lanes - lane);
+      zero_elements(block + s.lanes - lane, B - (s.lanes - lane));
+    }
+  }
+}
+
+// Elements of lanes that lie apart, a line of each lane at a time: what it is scattered to stays in L1.
+template <class T, int B>
+KONV_INLINE void pack_transposed(const PanelSource<T>& s, const T* from, T* to) {
+  for (int64_t first_lane = 0; first_lane < s.lanes; first_lane += B, to += s.panel_stride) {
+    const int64_t lanes = minimum(B, s.lanes - first_lane);
+    if (lanes < B) zero_elements(to, s.elements * B);
+    for (int64_t first = 0; first < s.elements; first += kLine<T>) {
+      const int64_t end = minimum(first + kLine<T>, s.elements);
+      for (int64_t lane = 0; lane < lanes; ++lane) {
+        const T* row = from + (first_lane + lane) * s.lane_stride;
+        for (int64_t e = first; e < end; ++e) to[e * B + lane] = row[e * s.element_stride];
+      }
+    }
+  }
+}
+
 template <class T, int Vectors>
-void pack_panel(const PanelSource<T>& s) {
+void pack_panel(const PanelSource<T>& source) {
+  const PanelSource<T> s = source;  // a copy, which what is written can't alias
   constexpr int B = Vectors * kLanes<T>;
   for (int64_t run = 0; run < s.runs; ++run) {
     const T* from = s.source + s.run_offset[run];
     T* to = s.panel + run * s.elements * B;
-    if (s.lane_stride == 1) {
-      for (int64_t e = 0; e < s.elements; ++e, to += B, from += s.element_stride) {
-        copy_elements(to, from, s.lanes);
-        for (int64_t lane = s.lanes; lane < B; ++lane) to[lane] = 0;
-      }
-    } else {
-      if (s.lanes < B) zero_elements(to, s.elements * B);
-      // A line of each lane at a time: what it is scattered to stays in L1.
-      for (int64_t first = 0; first < s.elements; first += kLine<T>) {
-        const int64_t end = minimum(first + kLine<T>, s.elements);
-        for (int64_t lane = 0; lane < s.lanes; ++lane)
-          for (int64_t e = first; e < end; ++e)
-            to[e * B + lane] = from[e * s.element_stride + lane * s.lane_stride];
-      }
-    }
+    if (s.lane_stride == 1)
+      pack_rows<T, B>(s, from, to);
+    else
+      pack_transposed<T, B>(s, from, to);
   }
 }
 
@@ -181,25 +201,31 @@ void forward(const DirectBlock<T>& b) {
 
 // ---- gradient of the kernel ----
 
-template <class T, int Vectors, int Rows>
-KONV_INLINE void kernel_gradient_tile(const KernelGradientBlock<T>& b, const T* slab, const T* grad,
-                                      T* sums) {
+// Rows of the sums, [first, first + Rows) of all (t, l); of one tap, and so neighbours in the slab, unless
+// Taps says that the tile may go on where a tap ends.
+template <class T, int Vectors, bool Taps, int Rows>
+KONV_INLINE void kernel_gradient_tile(const KernelGradientBlock<T>& b, int64_t first, int64_t block) {
   constexpr int B = Vectors * kLanes<T>;
   Vector<T> acc[Rows][Vectors] = {};
+  const auto element = [&](int64_t row) { return b.slab + b.tap[row / b.length] + row % b.length; };
+  const T* a[Rows];
+  a[0] = element(first);
+  for (int i = 1; i < Rows; ++i) a[i] = Taps ? element(first + i) : a[0] + i;
   for (int64_t r = 0; r < b.run_count; ++r) {
-    const T* a = slab + b.runs[r].slab_offset;
-    const T* g = grad + b.runs[r].grad_row * B;
-    for (int64_t p = 0; p < b.runs[r].pixels; ++p, a += b.pixel_stride, g += B) {
+    const T* g = b.grad + (block * b.grad_rows + b.runs[r].grad_row) * B;
+    const int64_t begin = b.runs[r].slab_offset, end = begin + b.runs[r].pixels * b.pixel_stride;
+    for (int64_t p = begin; p < end; p += b.pixel_stride, g += B) {
       Vector<T> gv[Vectors];
 #pragma GCC unroll 2
       for (int j = 0; j < Vectors; ++j) gv[j] = load(g + j * kLanes<T>);
 #pragma GCC unroll 16
       for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
-        for (int j = 0; j < Vectors; ++j) acc[i][j] += a[i] * gv[j];
+        for (int j = 0; j < Vectors; ++j) acc[i][j] += a[i][p] * gv[j];
     }
   }
   const int64_t columns = b.blocks * B;
+  T* sums = b.sums + first * columns + block * B;
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
@@ -209,31 +235,39 @@ KONV_INLINE void kernel_gradient_tile(const KernelGradientBlock<T>& b, const T* 
     }
 }
 
-template <class T, int Vectors>
+template <class T, int Vectors, bool Taps>
 struct KernelGradientTile {
   const KernelGradientBlock<T>& block;
-  const T* slab;
-  const T* grad;
-  T* sums;
+  int64_t first_row, filter_block;
   template <int Rows>
   void run() const {
-    kernel_gradient_tile<T, Vectors, Rows>(block, slab, grad, sums);
+    kernel_gradient_tile<T, Vectors, Taps, Rows>(block, first_row, filter_block);
   }
 };
 
+// Rows [first, first + rows) of all filters, in tiles of equal height, give or take one.
+template <class T, int Vectors, bool Taps>
+KONV_INLINE void kernel_gradient_rows(const KernelGradientBlock<T>& b, int64_t block, int64_t first,
+                                      int64_t rows) {
+  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const int64_t begin = rows * tile / tiles, end = rows * (tile + 1) / tiles;
+    with_rows<kTileRows>(end - begin, KernelGradientTile<T, Vectors, Taps>{b, first + begin, block});
+  }
+}
+
 template <class T, int Vectors>
 void kernel_gradient(const KernelGradientBlock<T>& b) {
-  constexpr int B = Vectors * kLanes<T>;
-  const int64_t tiles = (b.length + kTileRows - 1) / kTileRows;
-  const int64_t columns = b.blocks * B;
-  for (int64_t block = 0; block < b.blocks; ++block)
-    for (int64_t t = 0; t < b.taps; ++t)
-      for (int64_t tile = 0; tile < tiles; ++tile) {
-        const int64_t begin = b.length * tile / tiles, end = b.length * (tile + 1) / tiles;
-        with_rows<kTileRows>(end - begin, KernelGradientTile<T, Vectors>{
-                                              b, b.slab + b.tap[t] + begin, b.grad + block * b.grad_rows * B,
-                                              b.sums + (t * b.length + begin) * columns + block * B});
-      }
+  // Where taps are short, tiles of one tap would read the gradient more often than need be. Otherwise they
+  // are better: a tile of several taps loads a pointer a row, which a narrow one has no time for.
+  const bool short_taps = Vectors > 1 && 2 * b.length <= kTileRows;
+  for (int64_t block = 0; block < b.blocks; ++block) {
+    if (short_taps)
+      kernel_gradient_rows<T, Vectors, true>(b, block, 0, b.taps * b.length);
+    else
+      for (int64_t t = 0; t < b.taps; ++t)
+        kernel_gradient_rows<T, Vectors, false>(b, block, t * b.length, b.length);
+  }
 }
 
 template <class T, int Vectors>

@@ -31,10 +31,12 @@ struct SlabSource {
   T* slab;
 };
 
-// panel[run][element][lane] = source[run_offset[run] + element * element_stride + lane * lane_stride] for
-// lane in [0, lanes), the lanes behind them, up to block_filters, zero. Packs kernels (runs: taps, elements:
-// channels, lanes: filters) and, for the gradient of the kernel, gradients (runs: rows, elements: pixels,
-// lanes: filters).
+// Blocks of B = block_filters lanes, `panel_stride` elements apart:
+//   panel[lane / B][run][element][lane % B] = source[run_offset[run] + element * element_stride + lane *
+//   lane_stride]
+// for lane in [0, lanes), the lanes behind them, up to a whole block, zero. Packs kernels (runs: taps,
+// elements: channels, lanes: filters) and, for the gradient of the kernel, gradients (runs: rows, elements:
+// pixels, lanes: filters).
 template <class T>
 struct PanelSource {
   const T* source;
@@ -42,6 +44,7 @@ struct PanelSource {
   int64_t runs, elements, lanes;
   int64_t element_stride, lane_stride;
   T* panel;
+  int64_t panel_stride;
 };
 
 // y[out[p] + k] (+)= sum over taps t and l of slab[pixel[p] + tap[t] + l] * packed[k / B][t][l][k % B]
