@@ -6,6 +6,7 @@
 
 #include "core/arithmetic.hpp"
 #include "cpu/conv2d.hpp"
+#include "cpu/conv2d_grouped_plan.hpp"
 
 namespace konv::cpu {
 namespace {
@@ -56,6 +57,7 @@ template <class T>
 constexpr Row<Forward<T>> kForward[] = {
     {Algorithm::kWinograd, winograd_can_do<T>, no_shape, kWinogradForward<T>},
     {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_forward<T>},
+    {Algorithm::kDirect, suits_grouped, any_shape, grouped_forward<T>},
     {Algorithm::kDirect, any_shape, any_shape, direct_forward<T>},
     {Algorithm::kReference, any_shape, any_shape, reference_forward<T>},
 };
@@ -72,6 +74,7 @@ template <class T>
 constexpr Row<InputGradient<T>> kInputGradient[] = {
     {Algorithm::kWinograd, winograd_can_do<T>, no_shape, kWinogradInputGradient<T>},
     {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_input_gradient<T>},
+    {Algorithm::kDirect, suits_grouped, any_shape, grouped_input_gradient<T>},
     {Algorithm::kDirect, few_channels, any_shape, few_channels_input_gradient<T>},
     {Algorithm::kDirect, any_shape, any_shape, direct_input_gradient<T>},
     {Algorithm::kReference, any_shape, any_shape, reference_input_gradient<T>},
@@ -87,6 +90,7 @@ constexpr KernelGradient<float> kWinogradKernelGradient<float> = winograd_kernel
 template <class T>
 constexpr Row<KernelGradient<T>> kKernelGradient[] = {
     {Algorithm::kDirect, one_filter_a_channel, any_shape, depthwise_kernel_gradient<T>},
+    {Algorithm::kDirect, suits_grouped, any_shape, grouped_kernel_gradient<T>},
     {Algorithm::kWinograd, winograd_can_do<T>, many_winograd_tiles, kWinogradKernelGradient<T>},
     {Algorithm::kDirect, any_shape, any_shape, direct_kernel_gradient<T>},
     {Algorithm::kReference, any_shape, any_shape, reference_kernel_gradient<T>},

@@ -46,6 +46,14 @@ Buffer depthwise_kernel_gradient(const char* op, const Conv2dShape&, const T* x,
 Buffer winograd_kernel_gradient(const char* op, const Conv2dShape&, const float* x, const float* grad);
 
 template <class T>
+ForwardAlgorithm<T> grouped_forward();
+template <class T>
+Buffer grouped_input_gradient(const char* op, const Conv2dShape&, const T* grad, const T* kernel,
+                              const T* bias);
+template <class T>
+Buffer grouped_kernel_gradient(const char* op, const Conv2dShape&, const T* x, const T* grad);
+
+template <class T>
 ForwardAlgorithm<T> reference_forward();
 template <class T>
 Buffer reference_input_gradient(const char* op, const Conv2dShape&, const T* grad, const T* kernel,

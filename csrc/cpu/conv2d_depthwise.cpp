@@ -63,6 +63,7 @@ class DepthwiseRun {
         row.run_count = runs_.size();
         row.channels = std::min(tasks_.channels, channels_ - first);
         row.result = y + i * y_row + first;
+        row.sources = 1;
         row.bias = biases ? biases + first : nullptr;
         row.relu = relu;
         row.streamed = streamed;

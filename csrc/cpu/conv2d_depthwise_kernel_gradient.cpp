@@ -69,10 +69,7 @@ class DepthwiseKernelGradient {
       const int64_t image = i / shape_.h.out, p = i % shape_.h.out;
       const int64_t end = std::min({last, (image + 1) * shape_.h.out, i + most});
       const LiveTaps taps = h_.taps_of(p);
-      for (next = i + 1; next < end; ++next) {
-        const LiveTaps other = h_.taps_of(next - image * shape_.h.out);
-        if (other.tap != taps.tap || other.taps != taps.taps) break;
-      }
+      for (next = i + 1; next < end && h_.taps_of(next % shape_.h.out).same_taps(taps);) ++next;
       DepthwiseGradientRows<T> rows{};
       rows.source = x + (image * shape_.h.size + taps.source) * x_row + first;
       rows.rows = next - i;

@@ -15,8 +15,11 @@ constexpr double kTaskNanoseconds = 20e3;  // at least, so that handing out task
 constexpr int64_t kTasksPerThread = 8;     // at most: neighbouring bands read the same rows
 constexpr int64_t kRowsPerThread = 16;     // with fewer, bands of rows would be unequal
 
+// Without taps nothing is read, and with one no step is taken: such numbers could be too large to multiply.
 LiveTaps taps_of_phase(const TapAxis& axis, int64_t output, const TapRange& live) {
-  return {live.last - live.first, axis.origin + output * axis.stride + live.first * axis.step, axis.step,
+  const int64_t taps = live.last - live.first;
+  if (taps <= 0) return {};
+  return {taps, axis.origin + output * axis.stride + live.first * axis.step, taps > 1 ? axis.step : 0,
           axis.first_tap + live.first * axis.tap_stride, axis.tap_stride};
 }
 
@@ -27,13 +30,13 @@ void append_run(const TapAxis& axis, int64_t first, int64_t count, const TapRang
   DepthwiseColumns run{count,
                        1,
                        taps.source * pitch.source,
-                       axis.stride * pitch.source,
+                       count > 1 ? axis.stride * pitch.source : 0,
                        taps.taps,
                        taps.source_step * pitch.source,
                        taps.tap * pitch.weights,
                        taps.tap_step * pitch.weights,
                        (axis.out_offset + first * axis.out_stride) * pitch.result,
-                       axis.out_stride * pitch.result};
+                       count > 1 ? axis.out_stride * pitch.result : 0};
   if (count >= width) {
     run.width = width;
     run.columns = count / width;

@@ -14,6 +14,8 @@ namespace konv::cpu {
 // The taps of one result that meet the source, and where the first one reads; a step is from tap to tap.
 struct LiveTaps {
   int64_t taps, source, source_step, tap, tap_step;
+
+  bool same_taps(const LiveTaps& other) const { return taps == other.taps && tap == other.tap; }
 };
 
 struct GatherAxis {

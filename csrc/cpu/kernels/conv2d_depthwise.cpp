@@ -38,7 +38,9 @@ struct ForwardTile {
       V sums[Columns];
 #pragma GCC unroll 8
       for (int j = 0; j < Columns; ++j) sums[j] = row.bias ? load_chunk<Lanes>(row.bias + c) : V{};
-      add_taps<Columns>(x + c, row.weights + run_.weights + c, sums);
+      const T *source = x + c, *weights = row.weights + run_.weights + c;
+      for (int64_t k = 0; k < row.sources; ++k, source += row.next_source, weights += row.next_weights)
+        add_taps<Columns>(source, weights, sums);
       if (row.relu)
 #pragma GCC unroll 8
         for (int j = 0; j < Columns; ++j) sums[j] = sums[j] <= 0 ? V{} : sums[j];
@@ -229,8 +231,52 @@ void kernel_gradient(const DepthwiseGradientRows<T>& rows) {
     with_lanes<T>(rows.channels * rows.runs[i].width, GradientRun<T>{rows, rows.runs[i]});
 }
 
+// ---- grouped ----
+
+// Lane i is lane from[i] of v. The masks, of all lanes, spare GCC 12 a warning.
 template <class T>
-constexpr Conv2dDepthwiseKernels<T> kKernels = {kLanes<T>, forward<T>, kernel_gradient<T>};
+KONV_INLINE Vector<T> permute(Vector<T> v, Chunk<typename SignedOf<sizeof(T)>::Type, kLanes<T>> from) {
+#if KONV_VECTOR_BYTES == 64
+  if constexpr (sizeof(T) == 4)
+    return reinterpret_cast<Vector<T>>(
+        _mm512_maskz_permutexvar_ps(-1, reinterpret_cast<__m512i>(from), reinterpret_cast<__m512>(v)));
+  else
+    return reinterpret_cast<Vector<T>>(
+        _mm512_maskz_permutexvar_pd(-1, reinterpret_cast<__m512i>(from), reinterpret_cast<__m512d>(v)));
+#elif KONV_VECTOR_BYTES == 32
+  if constexpr (sizeof(T) == 4)
+    return reinterpret_cast<Vector<T>>(
+        _mm256_permutevar8x32_ps(reinterpret_cast<__m256>(v), reinterpret_cast<__m256i>(from)));
+#endif
+  Vector<T> lanes;
+  for (int i = 0; i < kLanes<T>; ++i) lanes[i] = v[from[i]];
+  return lanes;
+}
+
+// A vector of lanes comes from one vector of x where they lie that close; it must not reach behind the pixel.
+template <class T>
+void spread(const SpreadPixels<T>& s) {
+  typedef typename SignedOf<sizeof(T)>::Type Index;
+  for (int64_t lane = 0; lane < s.lanes; lane += kLanes<T>) {
+    const int64_t count = minimum(kLanes<T>, s.lanes - lane);
+    const int64_t* index = s.index + lane;
+    const int64_t base = minimum(index[0], s.channels - kLanes<T>);
+    const T* x = s.x;
+    T* to = s.spread + lane;
+    if (count == kLanes<T> && base >= 0 && index[count - 1] < base + kLanes<T>) {
+      Chunk<Index, kLanes<T>> from;
+      for (int i = 0; i < kLanes<T>; ++i) from[i] = static_cast<Index>(index[i] - base);
+      for (int64_t p = 0; p < s.pixels; ++p, x += s.x_pitch, to += s.pitch)
+        store(to, permute<T>(load(x + base), from));
+    } else {
+      for (int64_t p = 0; p < s.pixels; ++p, x += s.x_pitch, to += s.pitch)
+        for (int64_t i = 0; i < count; ++i) to[i] = x[index[i]];
+    }
+  }
+}
+
+template <class T>
+constexpr Conv2dDepthwiseKernels<T> kKernels = {kLanes<T>, forward<T>, kernel_gradient<T>, spread<T>};
 
 }  // namespace
 

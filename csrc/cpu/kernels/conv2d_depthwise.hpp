@@ -21,16 +21,17 @@ struct DepthwiseColumns {
   int64_t result, result_step;
 };
 
-// result[i][c] = sum over tap rows, then taps, of source * weights, then bias (if not null), then ReLU.
+// result[i][c] = bias (if not null) + sum over sources, tap rows, taps of source * weights, then ReLU.
 template <class T>
 struct DepthwiseRow {
-  const T* source;             // of the first tap row that meets the image
+  const T* source;             // the first one, of the first tap row that meets the image
   int64_t tap_rows, row_step;  // may be 0; source elements between tap rows
   const T* weights;            // of that tap row
   int64_t weights_row_step;
   const DepthwiseColumns* runs;
   int64_t run_count, channels;
   T* result;
+  int64_t sources, next_source, next_weights;  // at least 1; elements from one to the next
   const T* bias;
   bool relu;
   bool streamed;  // past the caches: every result is then aligned to the vector, channels are whole vectors
@@ -51,11 +52,23 @@ struct DepthwiseGradientRows {
   const T* grad;
 };
 
+// spread[pixel * pitch + lane] = x[pixel * x_pitch + index[lane]], the index rising with the lane.
+template <class T>
+struct SpreadPixels {
+  const T* x;
+  int64_t pixels, x_pitch;
+  int64_t channels;  // that may be read of each pixel
+  const int64_t* index;
+  int64_t lanes, pitch;
+  T* spread;
+};
+
 template <class T>
 struct Conv2dDepthwiseKernels {
   int lanes;
   void (*forward)(const DepthwiseRow<T>&);
   void (*kernel_gradient)(const DepthwiseGradientRows<T>&);
+  void (*spread)(const SpreadPixels<T>&);
 };
 
 }  // namespace konv::cpu

@@ -1,0 +1,138 @@
+// Grouped convolution with few filters a group (a depth multiplier included): forward and gradient of x, as a
+// sum of depthwise convolutions (conv2d_grouped_plan.hpp).
+//
+// A task is a band of rows of one image by a block of lanes; its partial sums meet in the result. Every
+// output adds channel after channel, and the taps of each in order.
+#include <algorithm>
+
+#include "cpu/carver.hpp"
+#include "cpu/conv2d_algorithms.hpp"
+#include "cpu/conv2d_grouped_plan.hpp"
+#include "cpu/isa.hpp"
+
+namespace konv::cpu {
+namespace {
+
+template <class T>
+class GroupedRun {
+ public:
+  explicit GroupedRun(const ConvProblem& p) : GroupedRun(p, forward_axis(p.h), forward_axis(p.w)) {}
+
+  GroupedRun(const ConvProblem& problem, const GatherAxis& h, const GatherAxis& w)
+      : kernels_(*kernels<T>().conv2d_depthwise),
+        problem_(problem),
+        plan_(problem, h, w, kernels_.lanes, sizeof(T)),
+        row_pitch_(plan_.w.last_tap() * plan_.results),
+        channel_pitch_(plan_.h.last_tap() * row_pitch_),
+        threads_(threads_for(kMaxThreads, 2.0 * problem.images * plan_.results * plan_.channels * h.reads() *
+                                              w.reads() / kFlopsPerNanosecond)) {}
+
+  int64_t packed_bytes() const { return plan_.channels * channel_pitch_ * sizeof(T); }
+
+  // packed[channel of a group][tap row][tap column][filter of all groups]
+  void pack(const T* kernel, T* packed) const {
+    const int64_t rows = plan_.h.last_tap(), columns = plan_.w.last_tap();
+    parallel_for(threads_, plan_.channels * rows, [&](int64_t task, int) {
+      const T* from = kernel + task / rows * problem_.kernel_channel + task % rows * problem_.kernel_row;
+      T* to = packed + task * row_pitch_;
+      for (int64_t s = 0; s < columns; ++s)
+        for (int64_t g = 0; g < problem_.groups; ++g)
+          for (int64_t f = 0; f < plan_.filters; ++f)
+            *to++ = from[s * problem_.kernel_column + g * problem_.kernel_group + f * problem_.kernel_filter];
+    });
+  }
+
+  int64_t scratch_bytes() const {
+    Carver one;
+    carve_thread(one);
+    return threads_ * one.bytes();
+  }
+
+  void run(const T* x, const T* packed, const T* bias, bool relu, T* y, void* scratch) const {
+    Carver one;
+    carve_thread(one);
+    parallel_for(threads_, problem_.images * plan_.bands * plan_.lane_blocks, [&](int64_t task, int thread) {
+      Carver own(static_cast<char*>(scratch) + thread * one.bytes());
+      const ThreadScratch s = carve_thread(own);
+      const int64_t block = task % plan_.lane_blocks, band = task / plan_.lane_blocks % plan_.bands,
+                    image = task / plan_.lane_blocks / plan_.bands;
+      run_band(x + image * plan_.h.sources * plan_.w.sources * plan_.sources, packed, bias, relu,
+               y + image * plan_.h.results * plan_.w.results * plan_.results, s, band, block);
+    });
+  }
+
+ private:
+  struct ThreadScratch {
+    T* slab;
+    int64_t* index;
+  };
+
+  ThreadScratch carve_thread(Carver& carver) const {
+    T* slab = carver.take<T>(plan_.channels * plan_.slab_plane());
+    return {slab, carver.take<int64_t>(plan_.lanes)};
+  }
+
+  void run_band(const T* x, const T* packed, const T* bias, bool relu, T* y, const ThreadScratch& s,
+                int64_t band, int64_t block) const {
+    const int64_t begin = band * plan_.band, end = std::min(plan_.h.results, begin + plan_.band);
+    const int64_t first = block * plan_.lanes, y_row = plan_.w.results * plan_.results;
+    const GroupedPlan::Rows rows = plan_.rows_of(begin, end);
+    fill_slab(plan_, kernels_, x, rows, block, s.index, s.slab);
+    for (int64_t i = begin; i < end; ++i) {
+      const LiveTaps taps = plan_.h.taps_of(i);
+      DepthwiseRow<T> row{};
+      row.source = s.slab + std::max<int64_t>(0, taps.source - rows.first) * plan_.slab_row();
+      row.tap_rows = taps.taps;
+      row.row_step = taps.source_step * plan_.slab_row();
+      row.weights = packed + taps.tap * row_pitch_ + first;
+      row.weights_row_step = taps.tap_step * row_pitch_;
+      row.sources = plan_.channels;
+      row.next_source = plan_.slab_plane();
+      row.next_weights = channel_pitch_;
+      row.runs = plan_.runs.data();
+      row.run_count = plan_.runs.size();
+      row.channels = plan_.lanes_of(block);
+      row.result = y + i * y_row + first;
+      row.bias = bias ? bias + first : nullptr;
+      row.relu = relu;
+      kernels_.forward(row);
+    }
+  }
+
+  const Conv2dDepthwiseKernels<T>& kernels_;
+  ConvProblem problem_;
+  GroupedPlan plan_;
+  int64_t row_pitch_, channel_pitch_;
+  int threads_;
+};
+
+}  // namespace
+
+template <class T>
+ForwardAlgorithm<T> grouped_forward() {
+  return kForwardAlgorithm<GroupedRun<T>, T>;
+}
+
+template <class T>
+Buffer grouped_input_gradient(const char* op, const Conv2dShape& s, const T* grad, const T* kernel,
+                              const T* bias) {
+  ConvProblem problem = forward_problem(s);
+  std::swap(problem.channels, problem.filters);
+  std::swap(problem.kernel_channel, problem.kernel_filter);
+  const GroupedRun<T> run(problem, input_gradient_axis(s.h), input_gradient_axis(s.w));
+  const int64_t bytes = checked_bytes(op, "the result", s.x_dims(), sizeof(T));
+  auto [result, packed, scratch] = allocate(op, {bytes, run.packed_bytes(), run.scratch_bytes()});
+  if (bytes == 0) return std::move(result);
+  run.pack(kernel, packed.template as<T>());
+  run.run(grad, packed.template as<T>(), bias, false, result.template as<T>(), scratch.data());
+  return std::move(result);
+}
+
+#define KONV_INSTANTIATE(T)                          \
+  template ForwardAlgorithm<T> grouped_forward<T>(); \
+  template Buffer grouped_input_gradient<T>(const char*, const Conv2dShape&, const T*, const T*, const T*);
+KONV_INSTANTIATE(float)
+KONV_INSTANTIATE(double)
+#undef KONV_INSTANTIATE
+
+}  // namespace konv::cpu

@@ -1,0 +1,74 @@
+// Geometry of grouped convolutions; see conv2d_grouped_plan.hpp.
+#include "cpu/conv2d_grouped_plan.hpp"
+
+#include <algorithm>
+
+namespace konv::cpu {
+namespace {
+
+constexpr int64_t kSlabBytes = 64 << 10;       // wanted
+constexpr int64_t kMostSlabBytes = 512 << 10;  // half of a 1 MiB L2
+constexpr int64_t kMostVectors = 4;            // of a block of lanes
+constexpr int64_t kMostVectorBytes = 64;
+constexpr int64_t kFewFilters = 16;
+
+}  // namespace
+
+GroupedPlan::GroupedPlan(const ConvProblem& problem, const GatherAxis& h_axis, const GatherAxis& w_axis,
+                         int64_t vector_lanes, int64_t item_size)
+    : h(h_axis),
+      w(w_axis),
+      channels(problem.channels),
+      filters(problem.filters),
+      sources(problem.groups * problem.channels),
+      results(problem.groups * problem.filters) {
+  const auto slab_bytes = [&](int64_t rows, int64_t vectors) {
+    return channels * rows * w.sources * vectors * vector_lanes * item_size;
+  };
+  const int64_t extent = h.extent();
+  int64_t vectors = 1;
+  while (vectors < kMostVectors && vectors * vector_lanes < results &&
+         slab_bytes(std::min(h.sources, 2 * extent), 2 * vectors) <= kSlabBytes)
+    vectors *= 2;
+  lanes = std::min(results, vectors * vector_lanes);
+  lane_blocks = ceil_div(results, lanes);
+  // At least as many rows as the slab has to hold for one row anyway.
+  const int64_t fitting = kSlabBytes / std::max<int64_t>(1, slab_bytes(1, vectors));
+  band =
+      std::clamp<int64_t>((fitting - extent) * h.results / std::max<int64_t>(1, h.sources) + 1, 1, h.results);
+  bands = ceil_div(h.results, band);
+  slab_rows = 0;
+  for (int64_t i = 0; i < bands; ++i) {
+    const Rows rows = rows_of(i * band, std::min(h.results, (i + 1) * band));
+    slab_rows = std::max(slab_rows, rows.last - rows.first);
+  }
+  runs = column_runs(w, {lanes, results, results}, 1);
+}
+
+void GroupedPlan::fill_index(int64_t block, int64_t d, int64_t* index) const {
+  for (int64_t i = 0; i < lanes_of(block); ++i) index[i] = (block * lanes + i) / filters * channels + d;
+}
+
+GroupedPlan::Rows GroupedPlan::rows_of(int64_t begin, int64_t end) const {
+  Rows rows{h.sources, 0};
+  for (int64_t i = begin; i < end; ++i) {
+    const LiveTaps taps = h.taps_of(i);
+    if (taps.taps == 0) continue;
+    rows.first = std::min(rows.first, taps.source);
+    rows.last = std::max(rows.last, taps.source + (taps.taps - 1) * taps.source_step + 1);
+  }
+  rows.first = std::min(rows.first, rows.last);
+  return rows;
+}
+
+bool suits_grouped(const Conv2dShape& s) {
+  if (s.groups == 1 || std::max(s.group_filters(), s.group_channels()) >= kFewFilters) return false;
+  const auto fits = [](const GatherAxis& h, int64_t columns, int64_t channels) {
+    return static_cast<double>(h.extent()) * static_cast<double>(columns * channels) * kMostVectorBytes <=
+           kMostSlabBytes;
+  };
+  return fits(forward_axis(forward_taps(s.h)), s.w.size, s.group_channels()) &&
+         fits(input_gradient_axis(s.h), s.w.out, s.group_filters());
+}
+
+}  // namespace konv::cpu
