@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import collections
-import math
 
 import numpy as np
 import pytest
 
 from konv.bench import summary
 from konv.bench.layer import LISTS, SHAPES, Layer, find_layers, read_layers
-from konv.bench.network import NETWORKS
+from konv.bench.libraries import channels_first, konv_network
+from konv.bench.network import NETWORKS, Network, Operation
 from konv.bench.prepared import Prepared, prepare_layer
 
 HEADER = "name,op,N,H,W,C,K,R,S,stride,padding\n"
@@ -186,9 +186,24 @@ def test_calls_take_turns_through_the_copies():
     assert taken == [number % 3 for number in range(len(taken))]
 
 
-def test_random_weights_keep_a_network_finite():
-    network = NETWORKS["mobilenet_v1"]()
-    weights = [array for own in network.weights() for array in own]
-    assert sum(array.size for array in weights) == 4_253_864  # with the moving statistics
-    assert all(np.isfinite(array).all() for array in weights)
-    assert math.prod(network.operations[-1].shape) == 1000
+def test_dense_columns_follow_the_channels():
+    network = Network([Operation("input", (), (2, 3, 4))])
+    network.add("flatten", shape=(24,))
+    network.dense(5)
+    image = np.random.default_rng(0).standard_normal((2, 3, 4))
+    kernel, bias = network.weights()[-1]
+    wanted = image.ravel() @ kernel + bias
+    kernel, bias = channels_first.weights(network)[-1]
+    np.testing.assert_allclose(kernel @ image.transpose(2, 0, 1).ravel() + bias, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_in_the_layers_of_konv(name):
+    network = NETWORKS[name]()
+    model = konv_network.build(network)
+    logits = model.predict_on_batch(network.images(1))
+    assert logits.shape == (1, 1000)
+    assert np.isfinite(logits).all()
+    # As published, with moving statistics, and without biases where batch normalisation follows.
+    wanted = {"vgg16": 138_357_544, "resnet50": 25_610_152, "mobilenet_v1": 4_253_864}
+    assert model.count_params() == wanted[name]

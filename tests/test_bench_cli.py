@@ -57,6 +57,18 @@ def test_only_some_passes(layers):
     assert "training step" not in done.stdout
 
 
+def test_training_step_alone(tmp_path):
+    written = tmp_path / "result.json"
+    done = run("step", "--quick", "--rounds", 1, "--peers", "--json", written)
+    assert (done.returncode, done.stderr) == (0, "")
+    (line, _) = done.stdout.splitlines()
+    assert line.startswith("training step, konv")
+    step = json.loads(written.read_text())["step"]
+    assert set(step) == {"versions", "batch", "ms", "memory_mib", "losses"}
+    assert len(step["losses"]) == 3
+    assert 10 < step["memory_mib"]["konv"] < 1000
+
+
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed")
 def test_picture(layers, tmp_path):
     picture = tmp_path / "result.png"
