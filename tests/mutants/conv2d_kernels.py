@@ -41,7 +41,12 @@ MUTANTS = {
         ),
     ],
     "cpu/kernels/conv2d_direct.cpp": [
-        ("rows of padding are not zeroed", "zero_elements(slab_row, s.positions * s.pitch);", "", FORWARD),
+        (
+            "rows of padding are not zeroed",
+            "zero_elements(slab_row, s.positions * s.pitch);",
+            "",
+            GRAD_KERNEL,
+        ),
         ("columns of padding are not zeroed", "zero_elements(to, run.length * s.pitch);", "", FORWARD),
         (
             "a run of columns lands one position early",
