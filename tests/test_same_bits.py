@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import konv
 from arrays import Array, draw
 from cases import (
     CONV_CASES,
@@ -224,3 +225,31 @@ def test_an_image_does_not_depend_on_its_batch(
             alone, _ = results(case, x[first:end])
             for result, whole in zip(alone, batch, strict=True):
                 assert_same_bits(result, whole[first:end], f"{title(case)}, images {first} to {end}")
+
+
+def test_predictions_of_an_image_do_not_depend_on_its_batch(
+    isa: str, set_threads: Callable[[int], None]
+) -> None:
+    """Through layers that are fused, with kernels that were prepared for another number of images."""
+    layers = konv.layers
+    model = konv.Sequential(
+        [
+            konv.Input((18, 17, 3)),
+            layers.Conv2D(20, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Conv2D(33, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.DepthwiseConv2D(3, padding="same"),
+            layers.Conv2D(24, 5, padding="same", activation="relu"),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    x = draw_once("predict", (5, 18, 17, 3), np.dtype("float32"))
+    set_threads(1)
+    batch = model.predict(x, batch_size=5, verbose=0)
+    for threads in (1, 2, 4):
+        set_threads(threads)
+        for size in (1, 2, 3):
+            assert_same_bits(model.predict(x, batch_size=size, verbose=0), batch, f"{threads} threads")
