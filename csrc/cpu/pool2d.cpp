@@ -7,13 +7,14 @@
 #include "cpu/isa.hpp"
 #include "cpu/pool2d_spans.hpp"
 #include "cpu/result.hpp"
+#include "cpu/streaming.hpp"
 #include "cpu/threads.hpp"
 
 namespace konv::cpu {
 namespace {
 
 constexpr double kTaskWork = 1 << 16;    // source elements that a task reads, about 15 us
-constexpr int64_t kTaskColumns = 256;    // at most: their spans lie on the stack
+constexpr int64_t kTaskColumns = 256;    // at most: their runs lie on the stack
 constexpr int64_t kChannelGranule = 64;  // so that tasks share no cache line
 
 // How many items of `work` source elements make a task.
@@ -46,29 +47,38 @@ void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* s
             const Run& run) {
   const int64_t all_rows = shape.N * h.results(), C = shape.C;
   const double pixel_work = static_cast<double>(h.most()) * static_cast<double>(w.most());
-  const PoolTasks tasks(all_rows, w.results(), C, pixel_work);
   const double work = pixel_work * static_cast<double>(all_rows) * static_cast<double>(w.results()) * C;
+  const PoolTasks tasks(all_rows, w.results(), C, pixel_work);
+  const int64_t source_size = shape.N * h.sources() * w.sources() * C;
+  const bool whole_rows = tasks.column_blocks == 1;
+  const bool spread = h.most() == 1 && w.tiles(), ascending = spread || w.period() == 1;
+  const bool alone = ascending && tasks.channel_blocks == 1;  // nobody else writes between a task's pixels
+  const bool streamed = worth_streaming(all_rows * w.results() * C * static_cast<int64_t>(sizeof(T)));
   parallel_for(threads_for(tasks.count, work), tasks.count, [&](int64_t task, int) {
     const int64_t first_channel = task % tasks.channel_blocks * tasks.channels;
     const int64_t first_column = task / tasks.channel_blocks % tasks.column_blocks * tasks.columns;
     const int64_t first_row = task / tasks.channel_blocks / tasks.column_blocks * tasks.rows;
-    PoolSpan columns[kTaskColumns];
+    PoolRun runs[kTaskColumns];
     PoolRow<T> row{};
     row.source_row = w.sources() * C;
-    row.source_column = row.result_column = C;
-    row.columns = columns;
+    row.pixel_size = C;
     row.row_step = h.step();
     row.column_step = w.step();
     row.window_columns = shape.w.window;
     row.pixels = std::min(tasks.columns, w.results() - first_column);
     row.channels = std::min(tasks.channels, C - first_channel);
-    for (int64_t i = 0; i < row.pixels; ++i) columns[i] = w.span(first_column + i);
-    for (int64_t i = first_row; i < std::min(first_row + tasks.rows, all_rows); ++i) {
+    row.runs = runs;
+    row.run_count = make_runs(w, first_column, row.pixels, spread, runs);
+    row.streamed = streamed;
+    const int64_t end_row = std::min(first_row + tasks.rows, all_rows);
+    for (int64_t i = first_row; i < end_row; ++i) {
       row.row = h.span(i % h.results());
       const int64_t source_offset = i / h.results() * h.sources() * row.source_row + first_channel;
       const int64_t result_offset = (i * w.results() + first_column) * C + first_channel;
       row.source = source + source_offset;
       row.result = result + result_offset;
+      row.source_left = source_size - source_offset;
+      if (alone) row.result_left = (whole_rows ? (end_row - i) * w.results() : row.pixels) * C;
       run(row, source_offset, result_offset);
     }
   });

@@ -64,13 +64,53 @@ PoolSpan CoverSpans::span(int64_t pixel) const {
   const int64_t last_tap_reach = (axis_.window - 1) * axis_.dilation;
   const int64_t lower = std::max<int64_t>(0, ceil_div(reach - last_tap_reach, axis_.stride));
   const int64_t upper = std::min(axis_.out - 1, reach / axis_.stride);
-  if (upper < lower || reach % gcd_ != 0) return none;
-  const int64_t solution = multiply_modulo(reach / gcd_ % output_step_, inverse_, output_step_);
-  const int64_t offset = modulo(solution - lower, output_step_);
-  if (offset > upper - lower) return none;
-  const int64_t first = lower + offset;
+  if (upper < lower) return none;
+  int64_t first = lower;
+  if (axis_.dilation > 1) {
+    if (reach % gcd_ != 0) return none;
+    const int64_t solution = multiply_modulo(reach / gcd_ % output_step_, inverse_, output_step_);
+    first += modulo(solution - lower, output_step_);
+    if (first > upper) return none;
+  }
   return {first, (upper - first) / output_step_ + 1, (reach - first * axis_.stride) / axis_.dilation,
           divisor_of(axis_, first, divisor_)};
 }
+
+namespace {
+
+// The run with one more pixel, or another run behind it.
+PoolRun* append(PoolRun* last, const PoolRun* runs, const PoolRun& pixel) {
+  if (last >= runs && last->spread == pixel.spread && last->columns == pixel.columns &&
+      last->tap == pixel.tap && last->divisor == pixel.divisor &&
+      last->pixel + last->pixels * last->pixel_step == pixel.pixel &&
+      (pixel.columns == 0 || last->source + last->pixels * last->source_step == pixel.source)) {
+    ++last->pixels;
+    return last;
+  }
+  *++last = pixel;
+  return last;
+}
+
+}  // namespace
+
+template <class Spans>
+int64_t make_runs(const Spans& spans, int64_t first, int64_t count, bool spread, PoolRun* runs) {
+  PoolRun* last = runs - 1;
+  const int64_t period = spread ? 1 : spans.period(), window = spans.window();
+  for (int64_t phase = 0; phase < std::min(period, count); ++phase)
+    for (int64_t pixel = phase; pixel < count;) {
+      const PoolSpan span = spans.span(first + pixel);
+      const bool whole = spread && span.count == 1 && span.tap == 0 && window <= count - pixel;
+      last = append(last, runs,
+                    {pixel, whole ? window : period, 1, span.first, spread ? 1 : spans.advance(),
+                     whole ? window : span.count, span.tap, span.divisor, whole});
+      pixel += whole ? window : period;
+    }
+  return last - runs + 1;
+}
+
+template int64_t make_runs(const WindowSpans&, int64_t, int64_t, bool, PoolRun*);
+template int64_t make_runs(const OutputSpans&, int64_t, int64_t, bool, PoolRun*);
+template int64_t make_runs(const CoverSpans&, int64_t, int64_t, bool, PoolRun*);
 
 }  // namespace konv::cpu

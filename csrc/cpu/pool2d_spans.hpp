@@ -1,4 +1,4 @@
-// Where pooling gathers along one axis: see PoolSpan in kernels/pool2d.hpp.
+// Where pooling gathers along one axis: see PoolSpan and PoolRun in kernels/pool2d.hpp.
 //
 // Spans come from arithmetic alone, so that a window or a dilation of 2^40 costs no more than its real
 // pixels.
@@ -20,6 +20,11 @@ class WindowSpans {
   int64_t results() const { return axis_.out; }
   int64_t sources() const { return axis_.size; }
   int64_t most() const;  // source pixels in a span
+  // Away from the ends, the span of the result `period` further begins `advance` source pixels further.
+  int64_t period() const { return 1; }
+  int64_t advance() const { return axis_.stride; }
+  bool tiles() const { return false; }
+  int64_t window() const { return axis_.window; }
   PoolStep step() const { return {axis_.dilation, 1}; }
   PoolSpan span(int64_t output) const;
 
@@ -36,6 +41,10 @@ class OutputSpans {
   int64_t results() const { return axis_.out; }
   int64_t sources() const { return axis_.out; }
   int64_t most() const { return 1; }
+  int64_t period() const { return 1; }
+  int64_t advance() const { return 1; }
+  bool tiles() const { return false; }
+  int64_t window() const { return 1; }
   PoolStep step() const { return {1, 0}; }
   PoolSpan span(int64_t output) const;
 
@@ -56,6 +65,10 @@ class CoverSpans {
   int64_t results() const { return axis_.size; }
   int64_t sources() const { return axis_.out; }
   int64_t most() const;
+  int64_t period() const { return axis_.stride; }
+  int64_t advance() const { return 1; }
+  bool tiles() const { return axis_.stride == axis_.window && axis_.dilation == 1; }  // windows side by side
+  int64_t window() const { return axis_.window; }
   PoolStep step() const { return {output_step_, -tap_step_}; }
   PoolSpan span(int64_t pixel) const;
 
@@ -65,5 +78,11 @@ class CoverSpans {
   int64_t gcd_, output_step_, tap_step_;
   int64_t inverse_;  // of stride / g modulo dilation / g
 };
+
+// Cuts the results [first, first + count) into runs, whose pixels count from `first`; returns how many, at
+// most `count`. `spread`: those of whole windows side by side become spread runs; the windows must tile the
+// axis, and cover no pixel twice on the other.
+template <class Spans>
+int64_t make_runs(const Spans& spans, int64_t first, int64_t count, bool spread, PoolRun* runs);
 
 }  // namespace konv::cpu

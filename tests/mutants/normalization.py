@@ -27,6 +27,12 @@ MUTANTS = {
             RELU_BACKWARD,
         ),
         ("ReLU is missing", "relu<T>(access.load(x + i))", "access.load(x + i)", RELU),
+        (
+            "a sum is a difference",
+            "access.load(a + i) + access.load(b + i)",
+            "access.load(a + i) - access.load(b + i)",
+            "test_add.py::test_sums",
+        ),
     ],
     "cpu/blocks.hpp": [
         ("every block starts at the first element", "body(first, std::min", "body(0, std::min", BLOCKS),

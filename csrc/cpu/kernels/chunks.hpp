@@ -80,8 +80,10 @@ KONV_INLINE void with_lanes(int64_t channels, const Body& body) {
 template <class T, int Lanes, class Body>
 KONV_INLINE void for_each_chunk(int64_t channels, const Body& body) {
   int64_t c = 0;
-  if constexpr (Lanes == kLanes<T>)
+  if constexpr (Lanes == kLanes<T>) {
     for (; c + 4 * Lanes <= channels; c += 4 * Lanes) body.template run<Lanes, 4>(c);
+    for (; c + 2 * Lanes <= channels; c += 2 * Lanes) body.template run<Lanes, 2>(c);
+  }
   for (; c + Lanes <= channels; c += Lanes) body.template run<Lanes, 1>(c);
   if (c < channels) body.template run<Lanes, 1>(channels - Lanes);
 }
@@ -117,6 +119,15 @@ KONV_INLINE void for_each_vector(int64_t count, const Body& body) {
     body(count - kLanes<T>, WholeVector<T>{});
   else
     body(int64_t{0}, PartialVector<T>{count});
+}
+
+// Calls body(i, access) for vectors that begin at i and cover [0, count) without overlap, the last one
+// partial: an element that is changed in place must not be visited twice.
+template <class T, class Body>
+KONV_INLINE void for_each_vector_once(int64_t count, const Body& body) {
+  int64_t i = 0;
+  for (; i + kLanes<T> <= count; i += kLanes<T>) body(i, WholeVector<T>{});
+  if (i < count) body(i, PartialVector<T>{count - i});
 }
 
 template <class T>

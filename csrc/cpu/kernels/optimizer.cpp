@@ -6,15 +6,6 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
-// Calls body(i, access) for vectors that begin at i and cover [0, count) without overlap, the last one
-// partial: an element that is changed in place must not be visited twice.
-template <class T, class Body>
-KONV_INLINE void for_each_vector_once(int64_t count, const Body& body) {
-  int64_t i = 0;
-  for (; i + kLanes<T> <= count; i += kLanes<T>) body(i, WholeVector<T>{});
-  if (i < count) body(i, PartialVector<T>{count - i});
-}
-
 // value - value * decay; without decay the value as it is, even if it is inf.
 template <bool Decay, class T>
 KONV_INLINE Vector<T> decayed(Vector<T> value, T decay) {

@@ -23,18 +23,36 @@ struct PoolStep {
   int64_t source, tap;
 };
 
-// One row of the result: `pixels` pixels that gather row.count x columns[pixel].count source pixels each.
+// Pixels of a row of the result, in equal steps, whose grids are alike.
+//
+// A spread run turns this round: each source pixel is the only one that `columns` neighbouring pixels of the
+// result gather, taps 0, 1, ... of its window.
+struct PoolRun {
+  int64_t pixel, pixel_step, pixels;  // of the result; a spread run: of the first of each `columns`
+  int64_t source, source_step;        // first source column of the first pixel; from pixel to pixel
+  int64_t columns, tap;               // as in PoolSpan: count, tap
+  double divisor;
+  bool spread;
+};
+
+// One row of the result, whose pixels gather row.count (spread runs: 0 or 1) x run.columns source pixels
+// each.
 template <class T>
 struct PoolRow {
   const T* source;  // element (row 0, column 0, first channel) of the image
-  int64_t source_row, source_column;
+  int64_t source_row;
   PoolSpan row;
-  const PoolSpan* columns;
+  const PoolRun* runs;
+  int64_t run_count;
   PoolStep row_step, column_step;
   int64_t window_columns;  // S: the position in a window is row tap * S + column tap
   int64_t pixels, channels;
+  int64_t pixel_size;  // elements between neighbouring pixels, in source and result
   T* result;
-  int64_t result_column;
+  // Elements that may be read from `source` on and, beside those of later pixels, overwritten from `result`
+  // on (0 unless runs go up).
+  int64_t source_left, result_left;
+  bool streamed;  // the result is written past the caches, where whole vectors of channels are aligned
 };
 
 // argmax is (N, P, Q, C) too, at the offset of `result` (forward) or `source` (backward).
