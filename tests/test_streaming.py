@@ -16,6 +16,7 @@ import pytest
 from arrays import Array, draw
 from cases import ConvCase, each
 from konv import _core, ops
+from reference import Shape
 from tolerance import assert_same_bits
 
 STREAMED = 24 << 20
@@ -43,29 +44,42 @@ def test_elementwise(isa: str, dtype: np.dtype[Any], tail: int) -> None:
         assert_same_bits(op(slice(None)), np.concatenate(parts))
 
 
-@each(
-    (
-        ConvCase("pointwise", (2, 112, 112, 16), (1, 1, 16, 256)),
-        ConvCase("pointwise_gradient", (2, 112, 112, 256), (1, 1, 256, 16)),
-        ConvCase("strided", (2, 224, 224, 4), (2, 2, 4, 256), strides=2),
-        ConvCase("few_channels", (2, 113, 112, 3), (3, 3, 3, 256), padding="same"),
-        ConvCase("blocks_of_channels", (2, 113, 112, 256), (3, 3, 256, 16), padding="same"),
-        ConvCase("depthwise", (2, 225, 224, 64), (3, 3, 1, 64), padding="same", groups=64),
-    )
-)
-def test_convolutions(isa: str, dtype: np.dtype[Any], case: ConvCase) -> None:
-    """An image alone is not streamed."""
-    if dtype == np.float64:
-        case = replace(case, x=(2, case.x[1] // 2, *case.x[2:]))
-    x, kernel = draw("x", case.x, dtype), draw("kernel", case.kernel, dtype)
-    bias = draw("bias", case.kernel[3:], dtype)
-    options = {**case.options, "algorithm": "direct"}
+@pytest.mark.parametrize("channels", [16, 21])
+def test_pooling(isa: str, dtype: np.dtype[Any], channels: int) -> None:
+    shape: Shape = (STREAMED // (16 * channels * dtype.itemsize) + 3, 4, 4, channels)
+    x = large(3, shape[0] * 16 * channels - STREAMED // dtype.itemsize, dtype).reshape(shape)
+    last = slice(-2, None)
+    for size, strides, padding in ((1, 1, 0), (3, 1, 1)):  # results of the size of x
+        options: dict[str, Any] = {"strides": strides, "padding": padding}
+        y, argmax = ops.max_pool2d_with_argmax(x, size, **options)
+        for whole, alone in zip(
+            (y, argmax), ops.max_pool2d_with_argmax(x[last], size, **options), strict=True
+        ):
+            assert_same_bits(whole[last], alone)
+        assert_same_bits(ops.avg_pool2d(x, size, **options)[last], ops.avg_pool2d(x[last], size, **options))
+        grads = ops.max_pool2d_backward(y, argmax, shape, size, **options)
+        alone = ops.max_pool2d_backward(y[last], argmax[last], x[last].shape, size, **options)
+        assert_same_bits(grads[last], alone)
+    grad = np.ascontiguousarray(x[:, ::2, ::2])  # side by side
+    _, argmax = ops.max_pool2d_with_argmax(x, 2)
+    whole = ops.max_pool2d_backward(grad, argmax, shape, 2)
+    assert_same_bits(whole[last], ops.max_pool2d_backward(grad[last], argmax[last], x[last].shape, 2))
+    whole = ops.avg_pool2d_backward(grad, shape, 2)
+    assert_same_bits(whole[last], ops.avg_pool2d_backward(grad[last], x[last].shape, 2))
 
-    def both(part: slice) -> tuple[Array, Array]:
-        y = ops.conv2d(x[part], kernel, bias, **options, activation="relu")
-        return y, ops.conv2d_backward(y, x[part], kernel, **options, needs=("x",))[0]
 
-    whole = both(slice(None))
-    assert max(result.nbytes for result in whole) > STREAMED
-    for result, first, second in zip(whole, both(slice(0, 1)), both(slice(1, 2)), strict=True):
-        assert_same_bits(result, np.concatenate([first, second]))
+@pytest.mark.parametrize("channels", [16, 21])
+def test_batch_normalization(isa: str, dtype: np.dtype[Any], channels: int) -> None:
+    """Its blocks of rows are cut by the shape, so parts can't be compared: formulas are."""
+    rows = STREAMED // (channels * dtype.itemsize) + 3
+    x = large(4, rows * channels - STREAMED // dtype.itemsize, dtype).reshape(rows, channels)
+    mean, variance = x.mean(axis=0), x.var(axis=0)
+    last = slice(-2, None)
+    y = ops.batch_norm(x, None, None, mean, variance)
+    assert_same_bits(y[last], ops.batch_norm(x[last], None, None, mean, variance))
+    options: dict[str, Any] = {"training": False, "activation": "relu"}
+    whole = ops.batch_norm_backward(x, x, None, mean, variance, y=y, **options)[0]
+    alone = ops.batch_norm_backward(x[last], x[last], None, mean, variance, y=y[last], **options)[0]
+    assert_same_bits(whole[last], alone)
+    trained, own_mean, own_variance = ops.batch_norm_train(x, None, None, activation="relu")
+    assert_same_bits(trained, ops.batch_norm(x, None, None, own_mean, own_variance, activation="relu"))

@@ -12,6 +12,7 @@
 #include "cpu/carver.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/result.hpp"
+#include "cpu/streaming.hpp"
 #include "cpu/threads.hpp"
 
 namespace konv::cpu {
@@ -52,6 +53,12 @@ class RowBlocks {
   template <class Body>
   void for_each(int threads, const Body& body) const {
     parallel_for(threads, count(), [&](int64_t i, int thread) { body(block(i), i, thread); });
+  }
+
+  // What a pass over all rows read last is what the caches still hold: the next pass begins with it.
+  template <class Body>
+  void for_each_backwards(int threads, const Body& body) const {
+    parallel_for(threads, count(), [&](int64_t i, int) { body(block(count() - 1 - i)); });
   }
 
   int threads() const {
@@ -100,8 +107,9 @@ void normalize(ChannelRows shape, const T* x, const T* gamma, const T* beta, con
                [&](int64_t c) { return (gamma ? gamma[c] : 1) * rstd(variance, c, epsilon); });
   fill_columns(n.shift, columns, C, [&](int64_t c) { return beta ? beta[c] : 0; });
   const BatchNormKernels<T>& k = *kernels<T>().batch_norm;
-  blocks.for_each(blocks.threads(), [&](const RowBlock& b, int64_t, int) {
-    k.normalize({x + b.first, b.rows, b.columns, n.mean, n.scale, n.shift, relu, y + b.first});
+  const bool streamed = worth_streaming(shape.rows * C * static_cast<int64_t>(sizeof(T)));
+  blocks.for_each_backwards(blocks.threads(), [&](const RowBlock& b) {
+    k.normalize({x + b.first, b.rows, b.columns, n.mean, n.scale, n.shift, relu, y + b.first, streamed});
   });
 }
 
@@ -293,9 +301,10 @@ BatchNormGradients batch_norm_backward(const char* op, ChannelRows shape, const 
   fill_columns(s.constant, columns, C, [&](int64_t c) { return s.total_sums[c] / total; });
   fill_columns(s.slope, columns, C,
                [&](int64_t c) { return s.total_products[c] / total * rstd(variance, c, epsilon); });
-  rows.for_each(threads, [&](const RowBlock& b, int64_t, int) {
+  const bool streamed = worth_streaming(shape.rows * channel_bytes);
+  rows.for_each_backwards(threads, [&](const RowBlock& b) {
     k.input_gradient({grad + b.first, training ? x + b.first : nullptr, y ? y + b.first : nullptr, b.rows,
-                      b.columns, s.mean, s.scale, s.constant, s.slope, grad_x + b.first});
+                      b.columns, s.mean, s.scale, s.constant, s.slope, grad_x + b.first, streamed});
   });
   return result;
 }

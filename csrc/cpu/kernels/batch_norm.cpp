@@ -7,21 +7,33 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
-template <class T, bool Relu>
+template <class T>
+KONV_INLINE bool rows_are_aligned(const T* p, int64_t columns) {
+  return is_aligned(p) && columns % kLanes<T> == 0;
+}
+
+template <class T, bool Relu, class Access>
 void normalize_rows(const NormalizeBlock<T>& b) {
   for (int64_t row = 0; row < b.rows; ++row) {
     const T* x = b.x + row * b.columns;
     T* y = b.y + row * b.columns;
-    for_each_vector<T>(b.columns, [&](int64_t c, auto access) {
+    for_each_vector<T, Access>(b.columns, [&](int64_t c, auto access) {
       const Vector<T> v = (access.load(x + c) - load(b.mean + c)) * load(b.scale + c) + load(b.shift + c);
       access.store(y + c, Relu ? relu<T>(v) : v);
     });
   }
 }
 
+template <class T, class Access>
+void normalize_to(const NormalizeBlock<T>& b) {
+  b.relu ? normalize_rows<T, true, Access>(b) : normalize_rows<T, false, Access>(b);
+}
+
 template <class T>
 void normalize(const NormalizeBlock<T>& b) {
-  b.relu ? normalize_rows<T, true>(b) : normalize_rows<T, false>(b);
+  if (!b.streamed || !rows_are_aligned(b.y, b.columns)) return normalize_to<T, WholeVector<T>>(b);
+  normalize_to<T, StreamedVector<T>>(b);
+  stream_fence();
 }
 
 template <class T>
@@ -106,11 +118,11 @@ void gradient_sums(const GradientSumsBlock<T>& b) {
     with_lanes<T>(b.columns, GradientSumsStrip<T, false>{b});
 }
 
-template <class T, bool Relu, bool Training>
+template <class T, bool Relu, bool Training, class Access>
 void input_gradient_rows(const InputGradientBlock<T>& b) {
   for (int64_t row = 0; row < b.rows; ++row) {
     const int64_t first = row * b.columns;
-    for_each_vector<T>(b.columns, [&](int64_t c, auto access) {
+    for_each_vector<T, Access>(b.columns, [&](int64_t c, auto access) {
       Vector<T> g = access.load(b.grad + first + c);
       if (Relu) g = access.load(b.y + first + c) <= 0 ? Vector<T>{} : g;
       if (Training)
@@ -120,12 +132,19 @@ void input_gradient_rows(const InputGradientBlock<T>& b) {
   }
 }
 
+template <class T, class Access>
+void input_gradient_to(const InputGradientBlock<T>& b) {
+  if (b.x)
+    b.y ? input_gradient_rows<T, true, true, Access>(b) : input_gradient_rows<T, false, true, Access>(b);
+  else
+    b.y ? input_gradient_rows<T, true, false, Access>(b) : input_gradient_rows<T, false, false, Access>(b);
+}
+
 template <class T>
 void input_gradient(const InputGradientBlock<T>& b) {
-  if (b.x)
-    b.y ? input_gradient_rows<T, true, true>(b) : input_gradient_rows<T, false, true>(b);
-  else
-    b.y ? input_gradient_rows<T, true, false>(b) : input_gradient_rows<T, false, false>(b);
+  if (!b.streamed || !rows_are_aligned(b.grad_x, b.columns)) return input_gradient_to<T, WholeVector<T>>(b);
+  input_gradient_to<T, StreamedVector<T>>(b);
+  stream_fence();
 }
 
 template <class T>

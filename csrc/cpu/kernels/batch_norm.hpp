@@ -1,7 +1,8 @@
 // Contracts of the batch normalisation kernels, over (rows, columns) with contiguous columns.
 //
 // Values of a channel (mean, scale, ...) come as arrays of `columns` elements, or of a whole vector if that
-// is more; arrays of the size of x have no such slack. No array overlaps another.
+// is more; arrays of the size of x have no such slack. No array overlaps another. `streamed` results are
+// written past the caches, where all rows are aligned to the vector.
 #pragma once
 
 #include <stdint.h>
@@ -16,6 +17,7 @@ struct NormalizeBlock {
   const T *mean, *scale, *shift;
   bool relu;
   T* y;
+  bool streamed;
 };
 
 // Two passes over a block that stays in cache, columns on their own: centre = sum of x / rows, deviation =
@@ -45,6 +47,7 @@ struct InputGradientBlock {
   int64_t rows, columns;
   const T *mean, *scale, *constant, *slope;
   T* grad_x;
+  bool streamed;
 };
 
 template <class T>
