@@ -120,7 +120,7 @@ def can_do(case: ConvCase) -> bool:
 
 
 # Tiles of 3x3 kernels have 4x4 outputs; an image of 6 rows and 4 t + 2 columns has t of them. The sum is cut
-# by the shape: fused (C * K <= 4096) into blocks of at most 28 tiles and splits of at least 128, staged into
+# by the shape: fused (C * K <= 4096) into blocks of at most 20 tiles and splits of at least 128, staged into
 # chunks of at most 196.
 CASES = (
     *filter(can_do, CONV_CASES),
@@ -133,9 +133,9 @@ CASES = (
     ConvCase("padded_unevenly_5x5", (2, 8, 9, 5), (5, 5, 5, 6), padding=((0, 3), (4, 1))),
     ConvCase("ragged_5x5", (2, 9, 10, 20), (5, 5, 20, 35), padding="same"),
     ConvCase("grouped_5x5", (2, 6, 7, 6), (5, 5, 2, 9), padding="same", groups=3),
-    ConvCase("block_of_28", (1, 6, 4 * 28 + 2, 5), (3, 3, 5, 6)),
-    ConvCase("blocks_of_29", (1, 6, 4 * 29 + 2, 5), (3, 3, 5, 6)),
-    ConvCase("blocks_of_57", (1, 6, 4 * 57 + 2, 5), (3, 3, 5, 6)),
+    ConvCase("block_of_20", (1, 6, 4 * 20 + 2, 5), (3, 3, 5, 6)),
+    ConvCase("blocks_of_21", (1, 6, 4 * 21 + 2, 5), (3, 3, 5, 6)),
+    ConvCase("blocks_of_41", (1, 6, 4 * 41 + 2, 5), (3, 3, 5, 6)),
     ConvCase("one_split", (1, 6, 4 * 255 + 2, 3), (3, 3, 3, 4)),
     ConvCase("two_splits", (1, 6, 4 * 256 + 2, 3), (3, 3, 3, 4)),
     ConvCase("most_splits", (1, 10, 4 * 1025, 2), (3, 3, 2, 3), padding="same"),

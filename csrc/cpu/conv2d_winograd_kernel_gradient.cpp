@@ -18,13 +18,17 @@ namespace konv::cpu {
 namespace {
 
 constexpr int64_t kFusedSums = 4096;  // C * K of the largest sums that stay in L2: 576 KiB
-constexpr int64_t kFusedTiles = 28;   // of a block
+// Of a block: its tiles, their pixels and the sums fit L2 together. 14 to 28 tiles measured alike, 56 worse.
+constexpr int64_t kFusedTiles = 20;
 constexpr int64_t kSplitTiles = 128;  // that a split has at least: each costs a transform of the sums
 constexpr int64_t kSplits = 16;
 constexpr int64_t kChunkTiles = 196;  // loads and stores of the sums cost 1/50 of their multiplications
-constexpr int64_t kBlockChannels = 64, kBlockFilters = 64;
-constexpr int64_t kTaskTiles = 4;  // transformed in one task
-constexpr int64_t kPadding = 16;   // elements between points, which would share cache sets
+constexpr int64_t kMostChannels = 64, kMostFilters = 64;  // of a block: its sums at a point fit L1
+constexpr int64_t kLeastFilters = 32;
+constexpr int64_t kThreadBlocks = 3;  // a thread has at least: with one or two, threads would wait for one
+constexpr int64_t kTaskTiles = 4;     // transformed in one task
+constexpr int64_t kTilesAhead = 2;    // the pixels of these are fetched while one is transformed
+constexpr int64_t kPadding = 16;      // elements between points, which would share cache sets
 
 // Transformed tiles of all channels or filters, see kernels/conv2d_winograd_kernel_gradient.hpp.
 struct Panels {
@@ -54,8 +58,12 @@ class WinogradKernelGradientRun {
     } else {
       cuts_ = std::max<int64_t>(1, ceil_div(tiles_, kChunkTiles));
       block_tiles_ = ceil_div(tiles_, cuts_);
-      block_channels_ = std::min(channels_, kBlockChannels);
-      block_filters_ = std::min(filters_, kBlockFilters);
+      block_channels_ = std::min(channels_, kMostChannels);
+      block_filters_ = std::min(filters_, kMostFilters);
+      // Blocks of (C, K) don't cut sums, so the number of threads may have a say.
+      if (ceil_div(channels_, block_channels_) * ceil_div(filters_, block_filters_) <
+          kThreadBlocks * get_num_threads())
+        block_filters_ = std::min(filters_, kLeastFilters);
     }
     channel_blocks_ = ceil_div(channels_, block_channels_);
     filter_blocks_ = ceil_div(filters_, block_filters_);
@@ -115,29 +123,41 @@ class WinogradKernelGradientRun {
     return s;
   }
 
-  // Both operands of tile [0, tiles_) of a group as tile `t` of the panels.
-  void transform(const float* x, const float* grad, int64_t group, int64_t tile, int64_t t, float* data,
-                 float* grad_panels) const {
+  // Both operands of tile [0, tiles_) of a group: which pixels they have.
+  struct Tile {
+    WinogradTileSource data, grad;
+  };
+  Tile tile_at(const float* x, const float* grad, int64_t group, int64_t tile) const {
     const int64_t n = tile / (tile_rows_ * tile_columns_);
     const int64_t row = tile / tile_columns_ % tile_rows_ * outputs_,
                   column = tile % tile_columns_ * outputs_;
-    const int64_t at = t * kernels_.panel_width;
-    kernels_.transform_data({x + n * shape_.h.size * shape_.w.size * shape_.C + group * channels_,
-                             shape_.w.size * shape_.C, shape_.C, shape_.h.size, shape_.w.size,
-                             row - shape_.h.before, column - shape_.w.before, channels_, data + at,
-                             data_.point_stride, data_.panel_stride});
-    taps_.transform_grad({grad + n * shape_.h.out * shape_.w.out * shape_.K + group * filters_,
-                          shape_.w.out * shape_.K, shape_.K, shape_.h.out, shape_.w.out, row, column,
-                          filters_, grad_panels + at, grad_.point_stride, grad_.panel_stride});
+    return {{x + n * shape_.h.size * shape_.w.size * shape_.C + group * channels_, shape_.w.size * shape_.C,
+             shape_.C, shape_.h.size, shape_.w.size, row - shape_.h.before, column - shape_.w.before,
+             channels_, nullptr, data_.point_stride, data_.panel_stride},
+            {grad + n * shape_.h.out * shape_.w.out * shape_.K + group * filters_, shape_.w.out * shape_.K,
+             shape_.K, shape_.h.out, shape_.w.out, row, column, filters_, nullptr, grad_.point_stride,
+             grad_.panel_stride}};
   }
 
-  // Adds `tiles` transformed tiles to a block's sums.
-  void multiply(const float* data, const float* grad, int64_t tiles, int64_t first_channel,
+  void transform(Tile tile, int64_t t, float* data, float* grad) const {
+    tile.data.tile = data + t * kernels_.panel_width;
+    tile.grad.tile = grad + t * kernels_.panel_width;
+    kernels_.transform_data(tile.data);
+    taps_.transform_grad(tile.grad);
+  }
+
+  void prefetch(const Tile& tile) const {
+    kernels_.prefetch_data(tile.data);
+    taps_.prefetch_grad(tile.grad);
+  }
+
+  // Adds `tiles` transformed tiles to a block's sums at `points` points.
+  void multiply(const float* data, const float* grad, int64_t points, int64_t tiles, int64_t first_channel,
                 int64_t first_filter, float* sums, bool accumulate) const {
     const int64_t W = kernels_.panel_width;
     kernels_.multiply({data + first_channel / W * data_.panel_stride, data_.point_stride, data_.panel_stride,
                        grad + first_filter / W * grad_.panel_stride, grad_.point_stride, grad_.panel_stride,
-                       tiles, std::min(block_channels_, channels_ - first_channel),
+                       points, tiles, std::min(block_channels_, channels_ - first_channel),
                        std::min(block_filters_, filters_ - first_filter), sums, sums_point_, sums_columns_,
                        accumulate});
   }
@@ -157,12 +177,19 @@ class WinogradKernelGradientRun {
     const int64_t first = tiles_ * split / splits_, last = tiles_ * (split + 1) / splits_;
     float *data = s.data + thread * data_.elements(), *panels = s.grad + thread * grad_.elements(),
           *sums = s.sums + thread * sums_elements();
+    const auto cut = [&](int64_t block) { return first + (last - first) * block / cuts_; };
     for (int64_t block = 0; block < cuts_; ++block) {
-      const int64_t begin = first + (last - first) * block / cuts_,
-                    end = first + (last - first) * (block + 1) / cuts_;
+      const int64_t begin = cut(block), end = cut(block + 1), next = cut(std::min(block + 2, cuts_));
       for (int64_t tile = begin; tile < end; ++tile)
-        transform(x, grad, group, tile, tile - begin, data, panels);
-      multiply(data, panels, end - begin, 0, 0, sums, block > 0);
+        transform(tile_at(x, grad, group, tile), tile - begin, data, panels);
+      // The memory would be idle while a block is multiplied: it fetches what the next one reads.
+      for (int64_t point = 0; point < kWinogradPoints; ++point) {
+        multiply(data + point * data_.point_stride, panels + point * grad_.point_stride, 1, end - begin, 0, 0,
+                 sums + point * sums_point_, block > 0);
+        for (int64_t tile = end + (next - end) * point / kWinogradPoints;
+             tile < end + (next - end) * (point + 1) / kWinogradPoints; ++tile)
+          prefetch(tile_at(x, grad, group, tile));
+      }
     }
     finish(sums, group, 0, 0, splits_ > 1 ? s.partial + split * shape_.kernel_size() : grad_kernel);
   }
@@ -183,14 +210,16 @@ class WinogradKernelGradientRun {
     const int64_t begin = tiles_ * chunk / cuts_, end = tiles_ * (chunk + 1) / cuts_;
     parallel_for(threads_, ceil_div(end - begin, kTaskTiles), [&](int64_t task, int) {
       const int64_t first = begin + task * kTaskTiles, last = std::min(first + kTaskTiles, end);
-      for (int64_t tile = first; tile < last; ++tile)
-        transform(x, grad, group, tile, tile - begin, s.data, s.grad);
+      for (int64_t tile = first; tile < last; ++tile) {
+        if (tile + kTilesAhead < tiles_) prefetch(tile_at(x, grad, group, tile + kTilesAhead));
+        transform(tile_at(x, grad, group, tile), tile - begin, s.data, s.grad);
+      }
     });
     parallel_for(threads_, channel_blocks_ * filter_blocks_, [&](int64_t block, int thread) {
       const int64_t first_channel = block / filter_blocks_ * block_channels_,
                     first_filter = block % filter_blocks_ * block_filters_;
       float* sums = s.sums + (cuts_ > 1 ? block : thread) * sums_elements();
-      multiply(s.data, s.grad, end - begin, first_channel, first_filter, sums, chunk > 0);
+      multiply(s.data, s.grad, kWinogradPoints, end - begin, first_channel, first_filter, sums, chunk > 0);
       if (chunk + 1 == cuts_) finish(sums, group, first_channel, first_filter, grad_kernel);
     });
   }

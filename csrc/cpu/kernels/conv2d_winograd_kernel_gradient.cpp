@@ -51,6 +51,17 @@ void transform(const WinogradTileSource& s) {
   }
 }
 
+template <class Transform>
+void prefetch(const WinogradTileSource& s) {
+  constexpr int64_t kLine = 64 / sizeof(float);
+  const int64_t last_row = minimum(s.rows, s.row + Transform::kIn),
+                last_column = minimum(s.columns, s.column + Transform::kIn);
+  for (int64_t row = s.row < 0 ? 0 : s.row; row < last_row; ++row)
+    for (int64_t column = s.column < 0 ? 0 : s.column; column < last_column; ++column)
+      for (int64_t c = 0; c < s.channels; c += kLine)
+        __builtin_prefetch(s.image + row * s.row_stride + column * s.column_stride + c, 0, 2);
+}
+
 template <int R>
 void finish(const WinogradKernelSums& s) {
   for (int64_t c = 0; c < s.channels; ++c)
@@ -127,7 +138,7 @@ void multiply_panel(const PanelProduct& p, int64_t rows) {
 }
 
 void multiply(const WinogradSumsOfProducts& s) {
-  for (int64_t point = 0; point < kWinogradPoints; ++point)
+  for (int64_t point = 0; point < s.points; ++point)
     for (int64_t k = 0; k < s.filters; k += kPanelWidth)
       for (int64_t c = 0; c < s.channels; c += kPanelWidth) {
         const PanelProduct panel{s.data + point * s.data_point + c / kPanelWidth * s.data_panel,
@@ -145,11 +156,12 @@ void multiply(const WinogradSumsOfProducts& s) {
 }
 
 template <int R>
-constexpr WinogradKernelGradientTaps kTaps = {transform<OutputAdjoint<R>>, finish<R>};
+constexpr WinogradKernelGradientTaps kTaps = {transform<OutputAdjoint<R>>, prefetch<OutputAdjoint<R>>,
+                                              finish<R>};
 
 }  // namespace
 
 extern const WinogradKernelGradientKernels kWinogradKernelGradient = {
-    kLaneCount, kPanelWidth, transform<DataTransform>, multiply, kTaps<3>, kTaps<5>};
+    kLaneCount, kPanelWidth, transform<DataTransform>, prefetch<DataTransform>, multiply, kTaps<3>, kTaps<5>};
 
 }  // namespace konv::cpu::KONV_ISA
