@@ -182,7 +182,12 @@ MUTANTS = {
             "threads_",
             GRAD_KERNEL,
         ),
-        ("a split's first block adds to what lay there", "sums_point_, block > 0);", "sums_point_, true);", GRAD_KERNEL),
+        (
+            "a split's first block adds to what lay there",
+            "sums_point_, block > 0);",
+            "sums_point_, true);",
+            GRAD_KERNEL,
+        ),
         ("a chunk forgets those before", "sums, chunk > 0);", "sums, false);", GRAD_KERNEL),
         ("the first chunk is the result", "if (chunk + 1 == cuts_)", "if (chunk == 0)", GRAD_KERNEL),
         ("the padding above is ignored", "row - shape_.h.before", "row", GRAD_KERNEL),
