@@ -6,7 +6,9 @@
 namespace konv::cpu {
 namespace {
 
-constexpr int64_t kSlabBytes = 64 << 10;       // wanted
+constexpr int64_t kSlabBytes =
+    256 << 10;  // wanted: a quarter of L2; bands of few rows would spread most rows twice
+constexpr int64_t kManyLanesBytes = 32 << 10;  // up to which a slab is better wider than one vector
 constexpr int64_t kMostSlabBytes = 512 << 10;  // half of a 1 MiB L2
 constexpr int64_t kMostVectors = 4;            // of a block of lanes
 constexpr int64_t kMostVectorBytes = 64;
@@ -28,7 +30,7 @@ GroupedPlan::GroupedPlan(const ConvProblem& problem, const GatherAxis& h_axis, c
   const int64_t extent = h.extent();
   int64_t vectors = 1;
   while (vectors < kMostVectors && vectors * vector_lanes < results &&
-         slab_bytes(std::min(h.sources, 2 * extent), 2 * vectors) <= kSlabBytes)
+         slab_bytes(std::min(h.sources, 2 * extent), 2 * vectors) <= kManyLanesBytes)
     vectors *= 2;
   lanes = std::min(results, vectors * vector_lanes);
   lane_blocks = ceil_div(results, lanes);
