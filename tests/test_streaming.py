@@ -44,6 +44,34 @@ def test_elementwise(isa: str, dtype: np.dtype[Any], tail: int) -> None:
         assert_same_bits(op(slice(None)), np.concatenate(parts))
 
 
+@each(
+    (
+        ConvCase("pointwise", (2, 112, 112, 16), (1, 1, 16, 256)),
+        ConvCase("pointwise_gradient", (2, 112, 112, 256), (1, 1, 256, 16)),
+        ConvCase("strided", (2, 224, 224, 4), (2, 2, 4, 256), strides=2),
+        ConvCase("few_channels", (2, 113, 112, 3), (3, 3, 3, 256), padding="same"),
+        ConvCase("blocks_of_channels", (2, 113, 112, 256), (3, 3, 256, 16), padding="same"),
+        ConvCase("depthwise", (2, 225, 224, 64), (3, 3, 1, 64), padding="same", groups=64),
+    )
+)
+def test_convolutions(isa: str, dtype: np.dtype[Any], case: ConvCase) -> None:
+    """An image alone is not streamed."""
+    if dtype == np.float64:
+        case = replace(case, x=(2, case.x[1] // 2, *case.x[2:]))
+    x, kernel = draw("x", case.x, dtype), draw("kernel", case.kernel, dtype)
+    bias = draw("bias", case.kernel[3:], dtype)
+    options = {**case.options, "algorithm": "direct"}
+
+    def both(part: slice) -> tuple[Array, Array]:
+        y = ops.conv2d(x[part], kernel, bias, **options, activation="relu")
+        return y, ops.conv2d_backward(y, x[part], kernel, **options, needs=("x",))[0]
+
+    whole = both(slice(None))
+    assert max(result.nbytes for result in whole) > STREAMED
+    for result, first, second in zip(whole, both(slice(0, 1)), both(slice(1, 2)), strict=True):
+        assert_same_bits(result, np.concatenate([first, second]))
+
+
 @pytest.mark.parametrize("channels", [16, 21])
 def test_pooling(isa: str, dtype: np.dtype[Any], channels: int) -> None:
     shape: Shape = (STREAMED // (16 * channels * dtype.itemsize) + 3, 4, 4, channels)
