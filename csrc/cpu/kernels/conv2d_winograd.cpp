@@ -164,7 +164,7 @@ void transform_data(const WinogradData& d) {
 
 template <int Rows>
 KONV_INLINE void product_tile(const float* points, int64_t tile_pitch, const float* panel, int64_t channels,
-                              float* sums, int64_t sums_pitch, bool accumulate) {
+                              float* sums, bool accumulate) {
   Vector<float> acc[Rows][kVectors] = {};
   const float* a[Rows];
   for (int i = 0; i < Rows; ++i) a[i] = points + i * tile_pitch;
@@ -181,7 +181,7 @@ KONV_INLINE void product_tile(const float* points, int64_t tile_pitch, const flo
   for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
     for (int j = 0; j < kVectors; ++j) {
-      float* sum = sums + i * sums_pitch + j * kLane;
+      float* sum = sums + i * kBlock + j * kLane;
       store(sum, accumulate ? load(sum) + acc[i][j] : acc[i][j]);
     }
 }
@@ -193,22 +193,19 @@ struct ProductTile {
   float* sums;
   template <int Rows>
   void run() const {
-    product_tile<Rows>(points, p.tile_pitch, panel, p.channels, sums, p.sums_tile_pitch, p.accumulate);
+    product_tile<Rows>(points, p.tile_pitch, panel, p.channels, sums, p.accumulate);
   }
 };
 
 void multiply(const WinogradProducts& p) {
   const int64_t tiles = (p.tiles + kTileRows - 1) / kTileRows;  // of equal height, give or take one
   for (int q = 0; q < kWinogradPoints; ++q)
-    for (int64_t panel = 0; panel < p.panel_count; ++panel)
-      for (int64_t tile = 0; tile < tiles; ++tile) {
-        const int64_t begin = p.tiles * tile / tiles, end = p.tiles * (tile + 1) / tiles;
-        with_rows<kTileRows>(
-            end - begin,
-            ProductTile{p, p.points + q * p.point_pitch + begin * p.tile_pitch,
-                        p.panels + panel * p.panel_pitch + q * p.panel_point_pitch,
-                        p.sums + q * p.sums_point_pitch + begin * p.sums_tile_pitch + panel * kBlock});
-      }
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t begin = p.tiles * tile / tiles, end = p.tiles * (tile + 1) / tiles;
+      with_rows<kTileRows>(
+          end - begin, ProductTile{p, p.points + q * p.point_pitch + begin * p.tile_pitch,
+                                   p.panel + q * p.panel_pitch, p.sums + q * p.sums_pitch + begin * kBlock});
+    }
 }
 
 // ---- results ----
@@ -221,11 +218,11 @@ void transform_results_as(const WinogradResults& r) {
     const bool whole = inside.whole(Transform::kOut);
     for (int64_t k = 0; k < r.filters; k += kLane) {
       const int64_t count = r.filters - k;
-      const float* sums = r.sums + t * r.tile_pitch + k;
+      const float* sums = r.sums + t * kBlock + k;
       float* y = r.y + patch.offset + k;
       const Vector<float> bias = r.bias ? load_lanes(r.bias + k, count) : Vector<float>{};
       const auto get = [&](int i, int j) __attribute__((always_inline)) {
-        return load(sums + (i * kWinogradTile + j) * r.point_pitch);
+        return load(sums + (i * kWinogradTile + j) * r.sums_pitch);
       };
       const auto finish = [&](Vector<float> v) __attribute__((always_inline)) {
         if (r.bias) v += bias;

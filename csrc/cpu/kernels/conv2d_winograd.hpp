@@ -48,23 +48,23 @@ struct WinogradData {
   int64_t tile_pitch, point_pitch;
 };
 
-// sums[q * sums_point_pitch + t * sums_tile_pitch + p * B + b] (+)=
-//   sum over c of points[q * point_pitch + t * tile_pitch + c] * panels[p * panel_pitch + q * panel_point +
-//   c * B + b]
+// sums[q * sums_pitch + t * B + b] (+)= sum over c of
+//   points[q * point_pitch + t * tile_pitch + c] * panel[q * panel_pitch + c * B + b]
 struct WinogradProducts {
   const float* points;
   int64_t tile_pitch, point_pitch;
   int64_t tiles, channels;
-  const float* panels;
-  int64_t panel_count, panel_pitch, panel_point_pitch;
+  const float* panel;
+  int64_t panel_pitch;
   float* sums;
-  int64_t sums_tile_pitch, sums_point_pitch;
+  int64_t sums_pitch;
   bool accumulate;
 };
 
+// Of one panel's filters.
 struct WinogradResults {
   const float* sums;
-  int64_t tile_pitch, point_pitch;
+  int64_t sums_pitch;
   const WinogradPatch* patches;
   int64_t tiles, filters;
   const float* bias;  // may be null; the adjoint has none
