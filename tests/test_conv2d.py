@@ -14,10 +14,20 @@ from arrays import LAYOUTS, Array, draw, draw_integers, with_non_finite
 from cases import CONV_CASES, ConvCase, each, pick
 from konv import ops
 from numeric_gradient import numeric_gradient
-from tolerance import Expected, assert_close, assert_close_where_finite, assert_same_bits, expect
+from tolerance import (
+    Expected,
+    assert_close,
+    assert_close_where_finite,
+    assert_same_bits,
+    expect,
+)
+from winograd import with_winograd
 
 FLOAT64 = np.dtype("float64")
-ALGORITHMS = ("auto", "direct", "reference")
+EXACT = ("direct", "reference")
+"""The algorithms that sum products of the elements as they are: integers are exact, and nothing non-finite
+spreads. The others have tests of their own."""
+
 every_case = each(CONV_CASES)
 
 
@@ -42,14 +52,18 @@ def arrays(case: ConvCase, dtype: np.dtype[Any], integers: bool = False) -> Arra
 @cache
 def expected_forward(case: ConvCase, dtype: np.dtype[Any], with_bias: bool = True) -> Expected:
     a = arrays(case, dtype)
-    return expect(partial(reference.conv2d, **case.options), a.x, a.kernel, a.bias if with_bias else None)
+    expected = expect(partial(reference.conv2d, **case.options), a.x, a.kernel, a.bias if with_bias else None)
+    return with_winograd(expected, "y", case, a.x, a.kernel, case.kernel[2])
 
 
 @cache
 def expected_gradient(case: ConvCase, dtype: np.dtype[Any], which: int) -> Expected:
     """The gradient of x (0), kernel (1) or bias (2)."""
     a = arrays(case, dtype)
-    return expect(lambda *g: reference.conv2d_backward(*g, **case.options)[which], a.grad, a.x, a.kernel)
+    expected = expect(lambda *g: reference.conv2d_backward(*g, **case.options)[which], a.grad, a.x, a.kernel)
+    if which > 0:
+        return expected
+    return with_winograd(expected, "x", case, a.grad, a.kernel, case.kernel[3] // case.groups)
 
 
 def all_results(a: Arrays, case: ConvCase, algorithm: str = "auto") -> list[Array]:
@@ -114,7 +128,7 @@ def test_gradient_of_bias(isa: str, dtype: np.dtype[Any], case: ConvCase) -> Non
     assert_close(grad_bias, expected_gradient(case, dtype, 2), dtype)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", EXACT)
 @every_case
 def test_integers_are_exact(isa: str, dtype: np.dtype[Any], case: ConvCase, algorithm: str) -> None:
     results = all_results(arrays(case, dtype, integers=True), case, algorithm)
@@ -127,8 +141,9 @@ def test_integers_are_exact(isa: str, dtype: np.dtype[Any], case: ConvCase, algo
 def test_adjoint_identity(isa: str, dtype: np.dtype[Any], case: ConvCase) -> None:
     """<conv2d(x, kernel), g> = <x, grad_x> = <kernel, grad_kernel>, to the last digit on integers."""
     a = arrays(case, dtype, integers=True)
-    y = ops.conv2d(a.x, a.kernel, **case.options)
-    grad_x, grad_kernel, _ = ops.conv2d_backward(a.grad, a.x, a.kernel, **case.options)
+    options = {**case.options, "algorithm": "direct"}
+    y = ops.conv2d(a.x, a.kernel, **options)
+    grad_x, grad_kernel, _ = ops.conv2d_backward(a.grad, a.x, a.kernel, **options)
     inner = [np.sum(np.float64(p) * q) for p, q in ((y, a.grad), (a.x, grad_x), (a.kernel, grad_kernel))]
     assert inner[0] == inner[1] == inner[2]
 
@@ -214,7 +229,7 @@ NON_FINITE_CASES = (
 )
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", EXACT)
 @each(CONV_CASES, *NON_FINITE_CASES)
 def test_non_finite_pixels(isa: str, dtype: np.dtype[Any], case: ConvCase, algorithm: str) -> None:
     """Just the outputs that read them are non-finite: no tile spreads them, no shortcut skips them."""
@@ -231,7 +246,7 @@ def test_non_finite_pixels(isa: str, dtype: np.dtype[Any], case: ConvCase, algor
     np.testing.assert_array_equal(relu, reference.relu(y))
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", EXACT)
 @each(CONV_CASES, *NON_FINITE_CASES)
 def test_non_finite_kernels(isa: str, dtype: np.dtype[Any], case: ConvCase, algorithm: str) -> None:
     """Other filters stay finite; a window that touches padding may multiply it by the kernel or not."""
@@ -248,7 +263,7 @@ def test_non_finite_kernels(isa: str, dtype: np.dtype[Any], case: ConvCase, algo
     assert np.isfinite(y[..., untouched]).all()
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", EXACT)
 @each(CONV_CASES, *NON_FINITE_CASES)
 def test_non_finite_gradients(isa: str, dtype: np.dtype[Any], case: ConvCase, algorithm: str) -> None:
     """The gradient of x is a convolution of grad, that of the kernel one of x by grad."""
@@ -263,7 +278,7 @@ def test_non_finite_gradients(isa: str, dtype: np.dtype[Any], case: ConvCase, al
     assert_close(results[2], expected[2], dtype)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", EXACT)
 @each(CONV_CASES, *NON_FINITE_CASES)
 def test_gradients_of_non_finite_pixels(
     isa: str, dtype: np.dtype[Any], case: ConvCase, algorithm: str

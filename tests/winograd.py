@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from arrays import Array
-from tolerance import gamma
+from cases import ConvCase, TransposeCase
+from tolerance import Expected, gamma
 
 TILE = 6
 POINTS = (0, 1, -1, 2, -2)  # and infinity
@@ -81,3 +82,16 @@ def normwise_bound(r: int, of: str, terms: int, most_x: float, most_y: float) ->
     """
     growths = [growth(r, of)] if of != "x" else [growth(r, "x"), growth(r, "y")]  # adjoint or rotated kernel
     return float(gamma(terms + ROUNDINGS[r, of], np.float32)) * max(growths) ** 2 * terms * most_x * most_y
+
+
+def with_winograd(
+    expected: Expected, of: str, case: ConvCase | TransposeCase, data: Array, kernel: Array, channels: int
+) -> Expected:
+    """Allow for Winograd's error where "auto" may choose it: float32, 3x3 or 5x5, at least 16 channels."""
+    slides_by_one = (case.strides, case.dilation_rate) == (1, 1)
+    square = kernel.shape[:2] in ((3, 3), (5, 5))
+    if data.dtype != np.float32 or not square or not slides_by_one or channels < 16:
+        return expected
+    most_data, most_kernel = (float(np.abs(array).max(initial=0)) for array in (data, kernel))
+    bound = normwise_bound(kernel.shape[0], of, channels, most_data, most_kernel)
+    return Expected(expected.value, expected.error + bound)

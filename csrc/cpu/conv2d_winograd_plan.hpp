@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cpu/conv2d_direct_plan.hpp"
+#include "cpu/kernels/conv2d_winograd.hpp"
 
 namespace konv::cpu {
 
