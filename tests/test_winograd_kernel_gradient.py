@@ -120,8 +120,8 @@ def can_do(case: ConvCase) -> bool:
 
 
 # Tiles of 3x3 kernels have 4x4 outputs; an image of 6 rows and 4 t + 2 columns has t of them. The sum is cut
-# by the shape: fused (C * K <= 4096) into blocks of at most 20 tiles and splits of at least 128, staged into
-# chunks of at most 196.
+# by the shape: fused (C * K <= 4096) into blocks of at most 20 tiles and splits of at least 32, more than
+# four of them of at least 128, staged into chunks of at most 196.
 CASES = (
     *filter(can_do, CONV_CASES),
     ConvCase("no_tile_is_whole", (3, 4, 5, 17), (3, 3, 17, 18)),
@@ -136,8 +136,8 @@ CASES = (
     ConvCase("block_of_20", (1, 6, 4 * 20 + 2, 5), (3, 3, 5, 6)),
     ConvCase("blocks_of_21", (1, 6, 4 * 21 + 2, 5), (3, 3, 5, 6)),
     ConvCase("blocks_of_41", (1, 6, 4 * 41 + 2, 5), (3, 3, 5, 6)),
-    ConvCase("one_split", (1, 6, 4 * 255 + 2, 3), (3, 3, 3, 4)),
-    ConvCase("two_splits", (1, 6, 4 * 256 + 2, 3), (3, 3, 3, 4)),
+    ConvCase("one_split", (1, 6, 4 * 63 + 2, 3), (3, 3, 3, 4)),
+    ConvCase("two_splits", (1, 6, 4 * 64 + 2, 3), (3, 3, 3, 4)),
     ConvCase("most_splits", (1, 10, 4 * 1025, 2), (3, 3, 2, 3), padding="same"),
     ConvCase("splits_of_groups", (3, 10, 200, 6), (3, 3, 3, 4), padding="same", groups=2),
     ConvCase("staged", (2, 7, 9, 70), (3, 3, 70, 66), padding="same"),
@@ -272,6 +272,7 @@ def test_shapes_that_it_cannot_do(dtype: type, kernel: tuple[int, int], options:
     [
         ("winograd", ConvCase("large", (8, 28, 28, 32), (3, 3, 32, 64), padding="same")),
         ("direct", ConvCase("few_tiles", (1, 7, 7, 64), (3, 3, 64, 64), padding="same")),
+        ("direct", ConvCase("empty_tiles", (16, 5, 5, 64), (3, 3, 64, 64), padding="same")),
         ("direct", ConvCase("few_channels", (8, 28, 28, 3), (3, 3, 3, 64), padding="same")),
     ],
     ids=lambda value: value if isinstance(value, str) else value.name,

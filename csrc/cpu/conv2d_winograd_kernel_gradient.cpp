@@ -20,8 +20,10 @@ namespace {
 constexpr int64_t kFusedSums = 4096;  // C * K of the largest sums that stay in L2: 576 KiB
 // Of a block: its tiles, their pixels and the sums fit L2 together. 14 to 28 tiles measured alike, 56 worse.
 constexpr int64_t kFusedTiles = 20;
-constexpr int64_t kSplitTiles = 128;  // that a split has at least: each costs a transform of the sums
-constexpr int64_t kSplits = 16;
+// A split costs a transform of the sums, which takes as long as six tiles: a few splits may be small, so that
+// threads have something to do, many may not.
+constexpr int64_t kSplits = 16, kSplitTiles = 128;
+constexpr int64_t kFewSplits = 4, kFewSplitTiles = 32;
 constexpr int64_t kChunkTiles = 196;  // loads and stores of the sums cost 1/50 of their multiplications
 constexpr int64_t kMostChannels = 64, kMostFilters = 64;  // of a block: its sums at a point fit L1
 constexpr int64_t kLeastFilters = 32;
@@ -50,7 +52,9 @@ class WinogradKernelGradientRun {
         filters_(shape.group_filters()),
         fused_(channels_ * filters_ <= kFusedSums) {
     if (fused_) {
-      while (splits_ < kSplits && tiles_ >= 2 * splits_ * kSplitTiles) splits_ *= 2;
+      while (splits_ < kSplits &&
+             tiles_ >= 2 * splits_ * (splits_ < kFewSplits ? kFewSplitTiles : kSplitTiles))
+        splits_ *= 2;
       cuts_ = std::max<int64_t>(1, ceil_div(ceil_div(tiles_, splits_), kFusedTiles));
       block_tiles_ = ceil_div(ceil_div(tiles_, splits_), cuts_);
       block_channels_ = channels_;
