@@ -13,6 +13,7 @@ from konv import Model, Sequential, activations
 from konv.layers import (
     Activation,
     Add,
+    AveragePooling2D,
     BatchNormalization,
     Context,
     Conv2D,
@@ -23,6 +24,7 @@ from konv.layers import (
     GlobalAveragePooling2D,
     Input,
     Layer,
+    MaxPooling2D,
     ReLU,
     SeparableConv2D,
 )
@@ -120,6 +122,42 @@ CHAINS: dict[str, tuple[Callable[[], list[Layer]], str, str]] = {
         lambda: [Conv2D(3, 3, name="c"), BatchNormalization(trainable=False, name="n"), relu()],
         "c+norm+relu",
         "c n+relu",
+    ),
+    "relu, max": (
+        lambda: [Conv2D(3, 3, name="c"), relu(), MaxPooling2D(name="m")],
+        "c+relu m",
+        "c m+relu",
+    ),
+    "norm, relu, max": (
+        lambda: [
+            Conv2D(3, 3, name="c"),
+            BatchNormalization(name="n"),
+            ReLU(),
+            MaxPooling2D(3, strides=2, padding="same", name="m"),
+        ],
+        "c+norm+relu m",
+        "c n m+relu",
+    ),
+    "max, relu": (lambda: [MaxPooling2D(name="m"), relu()], "m+relu", "m+relu"),
+    "relu, max, relu": (
+        lambda: [Conv2D(3, 3, name="c"), relu(), MaxPooling2D(name="m"), relu(name="r")],
+        "c+relu m+relu",
+        "c m+relu r",
+    ),
+    "max without strides": (
+        lambda: [Conv2D(3, 3, name="c"), relu(), MaxPooling2D(2, strides=1, name="m")],
+        "c+relu m",
+        "c+relu m",
+    ),
+    "max that pads": (
+        lambda: [Conv2D(3, 3, name="c"), relu(), MaxPooling2D(2, padding=3, name="m")],
+        "c+relu m",
+        "c+relu m",
+    ),
+    "average": (
+        lambda: [Conv2D(3, 3, name="c"), relu(), AveragePooling2D(name="a")],
+        "c+relu a",
+        "c+relu a",
     ),
     "relu first": (lambda: [relu(name="r"), Conv2D(3, 3, name="c")], "r c", "r c"),
 }
@@ -237,6 +275,16 @@ def sums() -> Model:
     return Model(x, [y, relu()(Add()([y, y]))])
 
 
+def pooled() -> Model:
+    """With ties of zeros in the pooled windows, and two readers of a ReLU."""
+    x = Input(SHAPE)
+    y = MaxPooling2D(2, padding="same")(relu()(Dense(4, kernel_initializer="zeros")(relu()(x))))
+    z = relu()(Conv2D(4, 3, padding="same")(x))
+    ends = [MaxPooling2D(3, strides=2, padding="same")(z), MaxPooling2D(2, strides=2, padding="same")(z)]
+    w = MaxPooling2D((2, 1))(ReLU()(BatchNormalization()(x)))
+    return Model(x, [relu()(Add()([y, *ends])), relu()(MaxPooling2D(2, padding=2)(ReLU()(w)))])
+
+
 def nested() -> Model:
     inner = Sequential([Input(SHAPE), Conv2D(4, 3, padding="same"), BatchNormalization(), relu()])
     x = Input(SHAPE)
@@ -254,7 +302,7 @@ def course() -> Model:
     return chain(*layers, BatchNormalization(), Dense(4), relu(), Dense(3))
 
 
-NETWORKS = [residual, sums, nested, pair_of_outputs, course]
+NETWORKS = [residual, sums, pooled, nested, pair_of_outputs, course]
 
 
 def passes(model: Model, x: Array) -> tuple[list[Array], list[Array], list[Array]]:

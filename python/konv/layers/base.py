@@ -172,7 +172,8 @@ class Layer:
 
     @property
     def fused_as(self) -> str | None:
-        """What a layer before does in place of this one if it `fuses` so: "norm", "relu", or None."""
+        """What a layer before does in place of this one if it `fuses` so, "norm" or "relu"; "max" if a ReLU
+        before this layer may come after it; or None."""
         return None
 
     # What every layer has.

@@ -68,15 +68,29 @@ class MaxPooling2D(_Pooling2D):
 
     def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
         if not context.for_backward:
-            return ops.max_pool2d(inputs, **self._geometry()), None
+            outputs = ops.max_pool2d(inputs, **self._geometry())
+            return ops.relu(outputs) if context.relu else outputs, None
         outputs, argmax = ops.max_pool2d_with_argmax(inputs, **self._geometry())
-        return outputs, (argmax, inputs.shape)
+        if context.relu:
+            outputs = ops.relu(outputs)
+        return outputs, (argmax, inputs.shape, outputs if context.relu else None)
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         if not needs_input:
             return None, []
-        argmax, input_shape = saved
+        argmax, input_shape, y = saved
+        if y is not None:
+            grad = ops.relu_backward(grad, y)
         return ops.max_pool2d_backward(grad, argmax, input_shape, **self._geometry()), []
+
+    def fuses(self, *, norm: bool, relu: bool) -> bool:
+        return relu and not norm
+
+    @property
+    def fused_as(self) -> str | None:
+        # With other paddings a window may have no real pixel, and then is -inf. Without strides as many
+        # elements come out as go in, so that nothing is gained.
+        return "max" if isinstance(self.padding, str) and self.strides != (1, 1) else None
 
 
 class AveragePooling2D(_Pooling2D):

@@ -4,6 +4,9 @@ A layer that `fuses` takes over ReLU and batch normalization by moving averages 
 if nothing else reads what is between them: convolutions and dense layers both, `Add` and batch normalization
 ReLU. The graph that results has fewer steps on the same slots.
 
+Where `backward` follows, a ReLU before max pooling is done after it instead, which gives the same: it has a
+fraction of the elements there, and what was pooled need not be kept.
+
 Results with ReLU have the bits of the layers one by one. Normalization goes into kernel and bias, only where
 `backward` won't follow, and rounds differently: outputs `scale * (sum(x * w) + bias - mean) + beta` by at
 most `8 * u * (|beta| + |scale| * (|mean| + |bias| + sum(|x * w|)))`, where u is the unit roundoff, plus twice
@@ -32,7 +35,7 @@ def fused(graph: Graph, *, training: bool, for_backward: bool) -> Graph:
             group = (step, *_followers(graph, step, training=training, for_backward=for_backward))
             taken.update(group)
             groups.append(group)
-    if not taken or len(groups) == len(graph.steps):
+    if len(groups) == len(graph.steps):
         return graph
     key = tuple(len(group) for group in groups)
     kept = graph.fusions.get(key)
@@ -42,17 +45,20 @@ def fused(graph: Graph, *, training: bool, for_backward: bool) -> Graph:
 
 
 def _followers(graph: Graph, step: Step, *, training: bool, for_backward: bool) -> Iterator[Step]:
-    """Give the steps whose work a step can do as well, in order."""
+    """Give the steps that become one with a step, in order."""
     norm = relu = False
     last = step
-    while len(last.outputs) == 1 and (reader := graph.only_readers.get(last.outputs[0])) is not None:
+    if for_backward and (pooling := _pooling_of_relu(graph, step)) is not None:
+        yield pooling
+        return
+    while (reader := _only_reader(graph, last)) is not None:
         kind = reader.layer.fused_as
         if kind == "norm" and not norm and not relu and not for_backward:
             told = training if reader.training is None else reader.training
             norm = isinstance(reader.layer, BatchNormalization) and reader.layer.is_constant(training=told)
             if not norm:
                 return
-        elif kind == "relu" and not relu:
+        elif kind == "relu" and not relu and not (for_backward and _pooling_of_relu(graph, reader)):
             relu = True
         else:
             return
@@ -62,8 +68,22 @@ def _followers(graph: Graph, step: Step, *, training: bool, for_backward: bool) 
         last = reader
 
 
+def _only_reader(graph: Graph, step: Step) -> Step | None:
+    """Return the step that alone reads the output of a step."""
+    return graph.only_readers.get(step.outputs[0]) if len(step.outputs) == 1 else None
+
+
+def _pooling_of_relu(graph: Graph, step: Step) -> Step | None:
+    """Return the pooling that alone reads a ReLU's outputs, and after which ReLU gives the same."""
+    reader = _only_reader(graph, step) if step.layer.fused_as == "relu" else None
+    return reader if reader is not None and reader.layer.fused_as == "max" else None
+
+
 def _one_step(group: tuple[Step, ...]) -> Step:
     first, *followers = group
+    if followers and first.layer.fused_as == "relu":
+        (pooling,) = followers
+        return replace(pooling, inputs=first.inputs, relu=True)
     norm = next((step.layer for step in followers if isinstance(step.layer, BatchNormalization)), None)
     relu = any(step.layer.fused_as == "relu" for step in followers)
     return replace(first, outputs=group[-1].outputs, norm=norm, relu=relu) if followers else first
