@@ -17,12 +17,13 @@
 namespace konv::cpu {
 namespace {
 
-constexpr int64_t kBlockPixels = 112;      // eight tiles of 14 rows
-constexpr int64_t kChannels = 128;         // of a slab: with its kernel block it stays in L2
-constexpr int64_t kPointwiseBytes = 2048;  // of a pixel's channels in a 1x1 slab, which has no halo
-constexpr int64_t kAliasedBytes = 4096;    // pixels that far apart share a set of L1
-constexpr int64_t kTasksPerThread = 4;     // enough to balance the load
-constexpr int64_t kPackedChannels = 64;    // of a task that packs the kernel
+constexpr int64_t kBlockPixels = 112;       // eight tiles of 14 rows
+constexpr int64_t kChannels = 128;          // of a slab: with its kernel block it stays in L2
+constexpr int64_t kPointwiseBytes = 2048;   // of a pixel's channels in a 1x1 slab, which has no halo
+constexpr int64_t kAliasedBytes = 4096;     // pixels that far apart share a set of L1
+constexpr int64_t kTasksPerThread = 4;      // enough to balance the load
+constexpr int64_t kPackedChannels = 64;     // of a task that packs the kernel
+constexpr int64_t kPanelBytes = 256 << 10;  // of a task that packs late: they stay in L2
 
 // All pixels of all images become one row of one image.
 ConvProblem flat_if_pointwise(ConvProblem p) {
@@ -45,6 +46,7 @@ bool reads_in_place(const ConvProblem& p, int64_t item_size) {
 template <class T>
 struct DirectScratch {  // one a thread
   T* slab;
+  T* panels;  // of the task's filters, if packed late
   int64_t* pixel;
   int64_t* out;
   BlockTables tables;
@@ -99,26 +101,61 @@ class DirectRun {
     return threads_ * one.bytes();
   }
 
+  // Where there is one block of pixels, each panel of the kernel is used once: it is packed just before.
+  bool packs_late() const { return blocks() == 1; }
+
   // Every output of the problem is written; bias may be null.
   void run(const T* x, const T* packed, const T* bias, bool relu, T* y, void* scratch) const {
-    Carver one;
-    carve_thread(one);
-    const int64_t blocks = plan_.block_rows * plan_.block_columns;
-    const int64_t base_tasks = problem_.images * blocks * problem_.groups;
-    const int64_t splits = std::clamp<int64_t>(
-        ceil_div(threads_ * kTasksPerThread, std::max<int64_t>(1, base_tasks)), 1, filter_blocks_);
-    parallel_for(threads_, base_tasks * splits, [&](int64_t task, int thread) {
-      Carver own(static_cast<char*>(scratch) + thread * one.bytes());
-      DirectScratch<T> s = carve_thread(own);
-      const int64_t split = task % splits, group = task / splits % problem_.groups;
-      const int64_t block = task / splits / problem_.groups % blocks,
-                    image = task / splits / problem_.groups / blocks;
-      run_block(x, packed, bias, relu, y, s, image, block, group, filter_blocks_ * split / splits,
-                filter_blocks_ * (split + 1) / splits);
-    });
+    run_tasks(x, {packed, nullptr}, bias, relu, y, scratch, balanced_splits());
+  }
+
+  void run_late(const T* x, const T* kernel, const T* bias, bool relu, T* y, void* scratch) const {
+    run_tasks(x, {nullptr, kernel}, bias, relu, y, scratch,
+              std::max(balanced_splits(), ceil_div(filter_blocks_, late_blocks())));
   }
 
  private:
+  // The kernel in one of two forms.
+  struct Kernel {
+    const T* packed;
+    const T* unpacked;
+  };
+
+  struct Task {
+    int64_t image, block, group, first_filter, last_filter;  // filters in blocks of the tile
+  };
+
+  // Each task runs a block of pixels for one of about equal splits of the filters.
+  void run_tasks(const T* x, const Kernel& kernel, const T* bias, bool relu, T* y, void* scratch,
+                 int64_t splits) const {
+    Carver one;
+    carve_thread(one);
+    const int64_t image_blocks = plan_.block_rows * plan_.block_columns;
+    parallel_for(threads_, blocks() * splits, [&](int64_t index, int thread) {
+      Carver own(static_cast<char*>(scratch) + thread * one.bytes());
+      DirectScratch<T> s = carve_thread(own);
+      const int64_t split = index % splits, rest = index / splits;
+      run_task(
+          x, kernel, bias, relu, y, s,
+          {rest / problem_.groups / image_blocks, rest / problem_.groups % image_blocks,
+           rest % problem_.groups, filter_blocks_ * split / splits, filter_blocks_ * (split + 1) / splits});
+    });
+  }
+
+  // Of the filters, so that all threads have work.
+  int64_t balanced_splits() const {
+    return std::clamp<int64_t>(ceil_div(threads_ * kTasksPerThread, std::max<int64_t>(1, blocks())), 1,
+                               filter_blocks_);
+  }
+  // Of pixels, in all images and groups.
+  int64_t blocks() const {
+    return problem_.images * problem_.groups * plan_.block_rows * plan_.block_columns;
+  }
+  // Blocks of filters, at most, of a task that packs late.
+  int64_t late_blocks() const {
+    return std::max<int64_t>(1, kPanelBytes / std::max<int64_t>(1, panel_size(plan_.channels) * sizeof(T)));
+  }
+  int64_t panel_size(int64_t channels) const { return taps() * channels * tile_.block_filters; }
   int64_t taps() const { return static_cast<int64_t>(kernel_taps_.size()); }
   int64_t group_size() const { return taps() * problem_.channels * filter_blocks_ * tile_.block_filters; }
   int64_t packed_offset(int64_t group, int64_t first_channel) const {
@@ -128,6 +165,8 @@ class DirectRun {
   DirectScratch<T> carve_thread(Carver& carver) const {
     DirectScratch<T> s{};
     s.slab = carver.take<T>(in_place_ ? 0 : plan_.elements());
+    s.panels = carver.take<T>(
+        packs_late() ? std::min(late_blocks(), filter_blocks_) * panel_size(plan_.channels) : 0);
     s.pixel = carver.take<int64_t>(plan_.pixels());
     s.out = carver.take<int64_t>(plan_.pixels());
     s.tables.row_index = carver.take<int64_t>(plan_.slab_h.positions);
@@ -155,20 +194,42 @@ class DirectRun {
     tile_.pack_panel(source);
   }
 
-  void run_block(const T* x, const T* packed, const T* bias, bool relu, T* y, DirectScratch<T>& s,
-                 int64_t image, int64_t block, int64_t group, int64_t first_filter_block,
-                 int64_t last_filter_block) const {
-    fill_block_tables(plan_, block, s.tables);
+  // The panels of the task's filters, for channels [first, first + channels).
+  const T* panels_of(const Kernel& kernel, const Task& task, int64_t first, int64_t channels,
+                     DirectScratch<T>& s) const {
+    const int64_t B = tile_.block_filters;
+    if (kernel.packed)
+      return kernel.packed + packed_offset(task.group, first) + task.first_filter * panel_size(channels);
+    PanelSource<T> source{};
+    source.run_offset = kernel_taps_.data();
+    source.runs = taps();
+    source.elements = channels;
+    source.lanes = std::min(problem_.filters, task.last_filter * B) - task.first_filter * B;
+    source.element_stride = problem_.kernel_channel;
+    source.lane_stride = problem_.kernel_filter;
+    source.source = kernel.unpacked + task.group * problem_.kernel_group + first * problem_.kernel_channel +
+                    task.first_filter * B * problem_.kernel_filter;
+    source.panel = s.panels;
+    source.panel_stride = panel_size(channels);
+    tile_.pack_panel(source);
+    return s.panels;
+  }
+
+  void run_task(const T* x, const Kernel& kernel, const T* bias, bool relu, T* y, DirectScratch<T>& s,
+                const Task& task) const {
+    fill_block_tables(plan_, task.block, s.tables);
     fill_pixels(plan_, s.tables, problem_.y_row, problem_.y_column, s.pixel, s.out);
-    const T* x_block = x + image * problem_.x_image + group * problem_.channels;
+    const T* x_block = x + task.image * problem_.x_image + task.group * problem_.channels;
     if (in_place_)
       x_block += (problem_.h.origin + s.tables.first_row * problem_.h.stride) * problem_.x_row +
                  (problem_.w.origin + s.tables.first_column * problem_.w.stride) * problem_.x_column;
+    const int64_t first_filter = task.first_filter * tile_.block_filters;
     for (int64_t first = 0; first < problem_.channels; first += plan_.channels) {
       const int64_t channels = std::min(plan_.channels, problem_.channels - first);
       if (!in_place_)
         pack_block(plan_, s.tables, kernels_, x_block + first, problem_.x_row, problem_.x_column, channels,
                    s.slab);
+      const T* panels = panels_of(kernel, task, first, channels, s);
 
       DirectBlock<T> b{};
       b.slab = in_place_ ? x_block + first : s.slab;
@@ -176,13 +237,12 @@ class DirectRun {
       b.stream = streams_;
       b.length = plan_.merged ? plan_.length : channels;
       b.packed_taps = plan_.taps;
-      b.first_block = first_filter_block;
-      b.last_block = last_filter_block;
-      b.filters = problem_.filters;
-      b.y = y + image * problem_.y_image + group * problem_.filters;
+      b.blocks = task.last_filter - task.first_filter;
+      b.filters = problem_.filters - first_filter;
+      b.y = y + task.image * problem_.y_image + task.group * problem_.filters + first_filter;
       b.accumulate = first > 0;
       b.finish = first + channels == problem_.channels;
-      b.bias = bias ? bias + group * problem_.filters : nullptr;
+      b.bias = bias ? bias + task.group * problem_.filters + first_filter : nullptr;
       b.relu = relu;
       // Rows that the same rows of taps reach go together; the others' taps would only add zeros.
       for (int64_t row = 0, next; row < s.tables.rows; row = next) {
@@ -194,8 +254,7 @@ class DirectRun {
         b.pixels = (next - row) * s.tables.columns;
         b.tap = taps_.data() + live.first * plan_.row_taps;
         b.taps = (live.last - live.first) * plan_.row_taps;
-        b.packed = packed + packed_offset(group, first) +
-                   live.first * plan_.row_taps * b.length * tile_.block_filters;
+        b.packed = panels + live.first * plan_.row_taps * b.length * tile_.block_filters;
         tile_.forward(b);
       }
     }

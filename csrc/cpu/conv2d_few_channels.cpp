@@ -107,7 +107,7 @@ class FewChannelsRun {
           b.length = shape_.group_filters();
           b.packed_taps = 1;
           b.packed = packed + (group * h.window + r) * tap_row_size();
-          b.last_block = lane_blocks_;
+          b.blocks = lane_blocks_;
           b.filters = lanes_;
           b.y = t;
           tile_.forward(b);

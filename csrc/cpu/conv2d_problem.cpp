@@ -1,6 +1,8 @@
 // Convolution passes as tap problems; see conv2d_problem.hpp.
 #include "cpu/conv2d_problem.hpp"
 
+#include <cstring>
+
 namespace konv::cpu {
 
 ConvProblem forward_problem(const Conv2dShape& s) {
@@ -50,5 +52,49 @@ std::vector<ConvProblem> input_gradient_problems(const Conv2dShape& s) {
     }
   return problems;
 }
+
+namespace {
+
+// Which positions of an axis some problem computes, by their remainder by the stride.
+std::vector<bool> reached_phases(const WindowAxis& axis, const std::vector<ConvProblem>& problems,
+                                 TapAxis ConvProblem::* taps) {
+  std::vector<bool> reached(static_cast<size_t>(std::min(axis.stride, axis.size)));
+  for (const ConvProblem& problem : problems) reached[(problem.*taps).out_offset] = true;
+  return reached;
+}
+
+template <class T>
+void fill_pixels(T* y, int64_t pixels, int64_t channels, const T* bias) {
+  if (!bias) {
+    std::memset(y, 0, static_cast<size_t>(pixels * channels) * sizeof(T));  // past the caches if large
+    return;
+  }
+  for (int64_t pixel = 0; pixel < pixels; ++pixel) std::copy(bias, bias + channels, y + pixel * channels);
+}
+
+}  // namespace
+
+template <class T>
+void fill_unreached(const Conv2dShape& s, const std::vector<ConvProblem>& problems, const T* bias,
+                    T* grad_x) {
+  const std::vector<bool> h = reached_phases(s.h, problems, &ConvProblem::h),
+                          w = reached_phases(s.w, problems, &ConvProblem::w);
+  const auto all = [](const std::vector<bool>& phases) {
+    return std::find(phases.begin(), phases.end(), false) == phases.end();
+  };
+  if (all(h) && all(w)) return;
+  const int64_t rows = s.N * s.h.size, row_size = s.w.size * s.C;
+  parallel_for(threads_for(rows, static_cast<double>(rows) * row_size), rows, [&](int64_t row, int) {
+    T* to = grad_x + row * row_size;
+    if (!h[row % s.h.size % s.h.stride]) return fill_pixels(to, s.w.size, s.C, bias);
+    for (int64_t i = 0; i < s.w.size; ++i)
+      if (!w[i % s.w.stride]) fill_pixels(to + i * s.C, 1, s.C, bias);
+  });
+}
+
+template void fill_unreached<float>(const Conv2dShape&, const std::vector<ConvProblem>&, const float*,
+                                    float*);
+template void fill_unreached<double>(const Conv2dShape&, const std::vector<ConvProblem>&, const double*,
+                                     double*);
 
 }  // namespace konv::cpu

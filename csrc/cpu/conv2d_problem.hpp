@@ -5,9 +5,13 @@
 //   void pack(const T* kernel, T* packed) const;        depends on neither x nor the number of images
 //   int64_t scratch_bytes() const;
 //   void run(const T* x, const T* packed, const T* bias, bool relu, T* y, void* scratch) const;
+// and, where packing the whole kernel first may not pay,
+//   bool packs_late() const;                            if so, then in place of pack() and run()
+//   void run_late(const T* x, const T* kernel, const T* bias, bool relu, T* y, void* scratch) const;
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "cpu/conv2d_algorithms.hpp"
 #include "cpu/conv2d_direct_plan.hpp"
@@ -35,12 +39,38 @@ ConvProblem forward_problem(const Conv2dShape& shape);
 // The phases of the gradient of x that any tap reaches: x and y, channels and filters exchange their roles.
 std::vector<ConvProblem> input_gradient_problems(const Conv2dShape& shape);
 
-// What an output without any tap holds: the bias or zero.
+// Fills the pixels of grad_x that none of the problems computes with the bias or zero.
 template <class T>
-void fill_rows(T* y, int64_t rows, int64_t columns, const T* bias) {
-  parallel_for(threads_for(rows, static_cast<double>(rows) * columns), rows, [&](int64_t row, int) {
-    for (int64_t c = 0; c < columns; ++c) y[row * columns + c] = bias ? bias[c] : T{0};
-  });
+void fill_unreached(const Conv2dShape& shape, const std::vector<ConvProblem>& problems, const T* bias,
+                    T* grad_x);
+
+template <class Run, class = void>
+constexpr bool kMayPackLate = false;
+template <class Run>
+constexpr bool kMayPackLate<Run, std::void_t<decltype(&Run::packs_late)>> = true;
+
+template <class Run>
+bool packs_late(const Run& run) {
+  if constexpr (kMayPackLate<Run>)
+    return run.packs_late();
+  else
+    return false;
+}
+
+template <class Run>
+int64_t packed_bytes_for_one_call(const Run& run) {
+  return packs_late(run) ? 0 : run.packed_bytes();
+}
+
+// packed: memory for packed_bytes_for_one_call.
+template <class Run, class T>
+void pack_and_run(const Run& run, const T* x, const T* kernel, const T* bias, bool relu, T* y, Buffer& packed,
+                  Buffer& scratch) {
+  if constexpr (kMayPackLate<Run>) {
+    if (run.packs_late()) return run.run_late(x, kernel, bias, relu, y, scratch.data());
+  }
+  run.pack(kernel, packed.template as<T>());
+  run.run(x, packed.template as<T>(), bias, relu, y, scratch.data());
 }
 
 template <class Run, class T>
@@ -48,10 +78,8 @@ Buffer run_forward(const char* op, const Conv2dShape& shape, const T* x, const T
                    bool relu) {
   const Run run(forward_problem(shape));
   const int64_t bytes = checked_bytes(op, "the result", shape.y_dims(), sizeof(T));
-  auto [result, packed, scratch] = allocate(op, {bytes, run.packed_bytes(), run.scratch_bytes()});
-  if (bytes == 0) return std::move(result);
-  run.pack(kernel, packed.template as<T>());
-  run.run(x, packed.template as<T>(), bias, relu, result.template as<T>(), scratch.data());
+  auto [result, packed, scratch] = allocate(op, {bytes, packed_bytes_for_one_call(run), run.scratch_bytes()});
+  if (bytes > 0) pack_and_run(run, x, kernel, bias, relu, result.template as<T>(), packed, scratch);
   return std::move(result);
 }
 
@@ -87,20 +115,14 @@ Buffer run_input_gradient(const char* op, const Conv2dShape& shape, const T* gra
   int64_t packed_bytes = 0, scratch_bytes = 0;
   for (const ConvProblem& problem : problems) {
     const Run run(problem);
-    packed_bytes = std::max(packed_bytes, run.packed_bytes());
+    packed_bytes = std::max(packed_bytes, packed_bytes_for_one_call(run));
     scratch_bytes = std::max(scratch_bytes, run.scratch_bytes());
   }
   auto [result, packed, scratch] = allocate(op, {bytes, packed_bytes, scratch_bytes});
   T* grad_x = result.template as<T>();
-  const double phases = static_cast<double>(std::min(shape.h.stride, shape.h.size)) *
-                        static_cast<double>(std::min(shape.w.stride, shape.w.size));
-  if (static_cast<double>(problems.size()) < phases)
-    fill_rows(grad_x, shape.N * shape.h.size * shape.w.size, shape.C, bias);
-  for (const ConvProblem& problem : problems) {
-    const Run run(problem);
-    run.pack(kernel, packed.template as<T>());
-    run.run(grad, packed.template as<T>(), bias, false, grad_x, scratch.data());
-  }
+  fill_unreached(shape, problems, bias, grad_x);
+  for (const ConvProblem& problem : problems)
+    pack_and_run(Run(problem), grad, kernel, bias, false, grad_x, packed, scratch);
   return std::move(result);
 }
 

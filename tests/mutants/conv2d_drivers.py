@@ -152,15 +152,9 @@ MUTANTS = {
             "",
             GRAD_X,
         ),
-    ],
-    "cpu/conv2d_problem.hpp": [
-        (
-            "positions that no tap reaches are not filled",
-            "static_cast<double>(problems.size()) < phases",
-            "false",
-            GRAD_X,
-        ),
-        ("positions that no tap reaches lose the bias", "bias ? bias[c] : T{0}", "T{0}", TRANSPOSE),
+        ("positions that no tap reaches are not filled", "if (all(h) && all(w)) return;", "return;", GRAD_X),
+        ("rows that no tap reaches are not filled", "if (!h[row %", "if (false && !h[row %", GRAD_X),
+        ("positions that no tap reaches lose the bias", "if (!bias) {", "if (true) {", TRANSPOSE),
     ],
     "cpu/conv2d_direct.cpp": [
         (
@@ -177,18 +171,23 @@ MUTANTS = {
         ),
         (
             "every group reads the first channels",
-            "problem_.x_image + group * problem_.channels;",
+            "problem_.x_image + task.group * problem_.channels;",
             "problem_.x_image;",
             FORWARD,
         ),
         (
             "every group writes the first filters",
-            "problem_.y_image + group * problem_.filters",
+            "problem_.y_image + task.group * problem_.filters",
             "problem_.y_image",
             FORWARD,
         ),
-        ("every group adds the first bias", "bias ? bias + group * problem_.filters", "bias ? bias", FORWARD),
-        ("every image reads the first", "x + image * problem_.x_image", "x", FORWARD),
+        (
+            "every group adds the first bias",
+            "bias ? bias + task.group * problem_.filters",
+            "bias ? bias",
+            FORWARD,
+        ),
+        ("every image reads the first", "x + task.image * problem_.x_image", "x", FORWARD),
         (
             "a block of channels overwrites those before",
             "b.accumulate = first > 0;",
@@ -201,7 +200,7 @@ MUTANTS = {
             "plan_.length",
             FORWARD,
         ),
-        ("the last task is dropped", "base_tasks * splits, [&]", "base_tasks * splits - 1, [&]", FORWARD),
+        ("the last task is dropped", "blocks() * splits, [&]", "blocks() * splits - 1, [&]", FORWARD),
         (
             "threads have scratch for one",
             "return threads_ * one.bytes();",
@@ -312,8 +311,8 @@ MUTANTS = {
         ),
         (
             "blocks of lanes all hold the first",
-            "(r * lanes_ + block * B) * shape_.K",
-            "(r * lanes_) * shape_.K",
+            "source.panel_stride = shape_.group_filters() * tile_.block_filters;",
+            "source.panel_stride = 0;",
             GRAD_X,
         ),
     ],

@@ -69,8 +69,8 @@ MUTANTS = {
         ("pixels are read at the pitch of the slab", "from += s.column_stride)", "from += s.pitch)", FORWARD),
         (
             "a packed panel's last lane is zeroed",
-            "int64_t lane = s.lanes; lane < B;",
-            "int64_t lane = s.lanes - 1; lane < B;",
+            "zero_elements(block + s.lanes - lane, B - (s.lanes - lane));",
+            "zero_elements(block + s.lanes - lane - 1, B - (s.lanes - lane) + 1);",
             FORWARD,
         ),
         (
@@ -81,8 +81,8 @@ MUTANTS = {
         ),
         (
             "a transposed panel swaps its strides",
-            "from[e * s.element_stride + lane * s.lane_stride]",
-            "from[e * s.lane_stride + lane * s.element_stride]",
+            "to[e * B + lane] = row[e * s.element_stride]",
+            "to[e * B + lane] = from[(first_lane + lane) * s.element_stride + e * s.lane_stride]",
             GRAD_X,
         ),
         (
@@ -123,8 +123,8 @@ MUTANTS = {
         ),
         (
             "forward skips the last block of filters",
-            "block < b.last_block",
-            "block < b.last_block - 1",
+            "block < b.blocks; ++block)\n    for (int64_t tile = 0",
+            "block < b.blocks - 1; ++block)\n    for (int64_t tile = 0",
             FORWARD,
         ),
         (
@@ -175,32 +175,32 @@ MUTANTS = {
         ),
         (
             "the gradient of the kernel drops the last pixel of a run",
-            "p < b.runs[r].pixels;",
-            "p < b.runs[r].pixels - 1;",
+            "end = begin + b.runs[r].pixels * b.pixel_stride;",
+            "end = begin + (b.runs[r].pixels - 1) * b.pixel_stride;",
             GRAD_KERNEL,
         ),
         (
             "the gradient of the kernel ignores the stride",
-            "a += b.pixel_stride",
-            "a += b.length",
+            "p += b.pixel_stride, g += B",
+            "p += b.length, g += B",
             GRAD_KERNEL,
         ),
         (
             "the gradient of the kernel ignores the tap",
-            "b.slab + b.tap[t] + begin",
-            "b.slab + begin",
+            "b.slab + b.tap[row / b.length] + row",
+            "b.slab + row",
             GRAD_KERNEL,
         ),
         (
             "the gradient of the kernel reads the first row of grad",
-            "grad + b.runs[r].grad_row * B",
-            "grad",
+            "(block * b.grad_rows + b.runs[r].grad_row) * B",
+            "(block * b.grad_rows) * B",
             GRAD_KERNEL,
         ),
         (
             "the gradient of the kernel has the wrong sign",
-            "acc[i][j] += a[i] * gv[j]",
-            "acc[i][j] -= a[i] * gv[j]",
+            "acc[i][j] += a[i][p] * gv[j]",
+            "acc[i][j] -= a[i][p] * gv[j]",
             GRAD_KERNEL,
         ),
         (
@@ -211,8 +211,8 @@ MUTANTS = {
         ),
         (
             "the gradient of the kernel writes all filters to the first",
-            "* columns + block * B}",
-            "* columns}",
+            "first * columns + block * B;",
+            "first * columns;",
             GRAD_KERNEL,
         ),
     ],

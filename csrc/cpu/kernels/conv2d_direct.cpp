@@ -51,12 +51,18 @@ void pack_slab(const SlabSource<T>& s) {
   }
 }
 
+constexpr int64_t kRowsAhead = 16;  // prefetched: a memory access's time of packing
+constexpr int64_t kLinesAhead = 4;
+
 // Elements of neighbouring lanes, read as they lie.
 template <class T, int B>
 KONV_INLINE void pack_rows(const PanelSource<T>& s, const T* from, T* to) {
   for (int64_t e = 0; e < s.elements; ++e, to += B, from += s.element_stride) {
     T* block = to;
     int64_t lane = 0;
+    // Rows of a wide kernel lie too far apart for the hardware to see a pattern.
+    const T* ahead = from + minimum(kRowsAhead, s.elements - 1 - e) * s.element_stride;
+    for (int64_t line = 0; line < s.lanes; line += kLine<T>) __builtin_prefetch(ahead + line);
     for (; lane + B <= s.lanes; lane += B, block += s.panel_stride) copy_elements(block, from + lane, B);
     if (lane < s.lanes) {
       copy_elements(block, from + lane, s.lanes - lane);
@@ -75,6 +81,7 @@ KONV_INLINE void pack_transposed(const PanelSource<T>& s, const T* from, T* to) 
       const int64_t end = minimum(first + kLine<T>, s.elements);
       for (int64_t lane = 0; lane < lanes; ++lane) {
         const T* row = from + (first_lane + lane) * s.lane_stride;
+        __builtin_prefetch(row + minimum(first + kLinesAhead * kLine<T>, s.elements - 1) * s.element_stride);
         for (int64_t e = first; e < end; ++e) to[e * B + lane] = row[e * s.element_stride];
       }
     }
@@ -161,7 +168,7 @@ KONV_INLINE void forward_tile(const DirectBlock<T>& b, int64_t first_pixel, int6
   const T* w = b.packed + block * b.packed_taps * b.length * B;
   const T* a[Rows];
   for (int i = 0; i < Rows; ++i) a[i] = b.slab + b.pixel[first_pixel + i];
-  const bool prefetch = b.prefetch && block == b.first_block && first_pixel + 2 * Rows <= b.pixels;
+  const bool prefetch = b.prefetch && block == 0 && first_pixel + 2 * Rows <= b.pixels;
   for (int64_t t = 0; t < b.taps; ++t) {
     const int64_t end = b.tap[t] + b.length;
     int64_t l = b.tap[t];
@@ -191,7 +198,7 @@ struct ForwardTile {
 template <class T, int Vectors>
 void forward(const DirectBlock<T>& b) {
   const int64_t tiles = (b.pixels + kTileRows - 1) / kTileRows;  // of equal height, give or take one
-  for (int64_t block = b.first_block; block < b.last_block; ++block)
+  for (int64_t block = 0; block < b.blocks; ++block)
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const int64_t begin = b.pixels * tile / tiles, end = b.pixels * (tile + 1) / tiles;
       with_rows<kTileRows>(end - begin, ForwardTile<T, Vectors>{b, begin, block});

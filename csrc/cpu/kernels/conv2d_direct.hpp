@@ -48,7 +48,7 @@ struct PanelSource {
 };
 
 // y[out[p] + k] (+)= sum over taps t and l of slab[pixel[p] + tap[t] + l] * packed[k / B][t][l][k % B]
-// for k in [B * first_block, min(filters, B * last_block)), B = block_filters.
+// for k in [0, min(filters, B * blocks)), B = block_filters.
 template <class T>
 struct DirectBlock {
   const T* slab;
@@ -59,7 +59,7 @@ struct DirectBlock {
   int64_t taps, length;
   const T* packed;      // the first tap of filter block 0
   int64_t packed_taps;  // taps from one filter block to the next: at least `taps`
-  int64_t first_block, last_block, filters;
+  int64_t blocks, filters;
   T* y;
   bool accumulate;  // add to y; else overwrite whatever it holds
   bool finish;      // then add bias (if not null), then ReLU
