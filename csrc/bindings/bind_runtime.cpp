@@ -28,6 +28,7 @@ py::dict pool_info() {
   const cpu::PoolStatistics statistics = cpu::BufferPool::instance().statistics();
   py::dict info;
   info["bytes_in_use"] = statistics.bytes_in_use;
+  info["bytes_peak"] = statistics.bytes_peak;
   info["bytes_cached"] = statistics.bytes_cached;
   info["cap"] = statistics.cap;
   info["guard_violations"] = statistics.guard_violations;
@@ -44,6 +45,7 @@ void bind_runtime(py::module_& module) {
   module.def("available_isas", &cpu::available_isas);
   module.def("build_info", &build_info);
   module.def("pool_info", &pool_info);
+  module.def("reset_pool_peak", [] { cpu::BufferPool::instance().reset_peak(); });
   module.def("clear_cache", [] { cpu::BufferPool::instance().clear(); });
   module.def("require_memory",
              [](const std::string& op, int64_t bytes) { cpu::require_memory(op.c_str(), bytes); });

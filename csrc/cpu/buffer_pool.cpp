@@ -75,6 +75,7 @@ Buffer BufferPool::allocate(size_t bytes) {
     bytes_cached_ -= capacity;
   }
   bytes_in_use_ += capacity;
+  bytes_peak_ = std::max(bytes_peak_, bytes_in_use_);
   if (!data) untouched_ += capacity;
   lock.unlock();
   const size_t untouched = data ? 0 : capacity;
@@ -132,7 +133,12 @@ void BufferPool::clear() {
 
 PoolStatistics BufferPool::statistics() {
   std::lock_guard<std::mutex> lock(mutex_);
-  return {bytes_in_use_, bytes_cached_, cap_, guard_violations_};
+  return {bytes_in_use_, bytes_peak_, bytes_cached_, cap_, guard_violations_};
+}
+
+void BufferPool::reset_peak() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  bytes_peak_ = bytes_in_use_;
 }
 
 void BufferPool::set_poison(bool poison) {

@@ -57,7 +57,9 @@ class Buffer {
 };
 
 struct PoolStatistics {
-  size_t bytes_in_use, bytes_cached, cap, guard_violations;
+  size_t bytes_in_use;
+  size_t bytes_peak;  // the most that were in use at once since the last reset_peak()
+  size_t bytes_cached, cap, guard_violations;
 };
 
 class BufferPool {
@@ -71,6 +73,7 @@ class BufferPool {
   // Bytes handed out to calls that still run and, as far as one can know, haven't written to them yet.
   size_t untouched();
   PoolStatistics statistics();
+  void reset_peak();
 
   // For tests: buffers start filled with NaN (all bits one) and end in a guard band that is checked when
   // they come back; guard_violations counts those that were written over.
@@ -83,7 +86,7 @@ class BufferPool {
 
   std::mutex mutex_;
   std::map<size_t, std::vector<void*>> free_;  // by capacity
-  size_t bytes_in_use_ = 0, bytes_cached_ = 0, untouched_ = 0, cap_, guard_violations_ = 0;
+  size_t bytes_in_use_ = 0, bytes_peak_ = 0, bytes_cached_ = 0, untouched_ = 0, cap_, guard_violations_ = 0;
   bool poison_ = false;
 };
 

@@ -29,8 +29,8 @@ MUTANTS = {
         ("ReLU is missing", "relu<T>(access.load(x + i))", "access.load(x + i)", RELU),
         (
             "a sum is a difference",
-            "access.load(a + i) + access.load(b + i)",
-            "access.load(a + i) - access.load(b + i)",
+            "access.store(y + i, access.load(a + i) + access.load(b + i));",
+            "access.store(y + i, access.load(a + i) - access.load(b + i));",
             "test_add.py::test_sums",
         ),
     ],
