@@ -395,6 +395,13 @@ MUTANTS = {
         ),
     ],
     "cpu/conv2d_algorithms.cpp": [
+        (
+            "a rule is asked about shapes that its algorithm can't do",
+            "if (row.can_do(shape) &&\n          (wanted == Algorithm::kAuto ? row.is_preferred(shape) : wanted",
+            "if ((wanted != Algorithm::kAuto || row.is_preferred(shape)) && row.can_do(shape) &&\n"
+            "          (wanted == Algorithm::kAuto ? true : wanted",
+            GRAD_KERNEL,
+        ),
         ("depthwise is chosen for two filters a channel", " && shape.K == shape.C;", ";", FORWARD),
         (
             "depthwise is chosen for as many filters as channels",

@@ -273,7 +273,7 @@ MUTANTS = {
             "acc[i][j]",
             FORWARD,
         ),
-        ("every panel is the first", "p.panels + panel * p.panel_pitch + q", "p.panels + q", FORWARD),
+        ("every point has the first's kernel", "p.panel + q * p.panel_pitch", "p.panel", FORWARD),
         (
             "a bias is added to no tail",
             "if (r.bias) v += bias;",

@@ -13,7 +13,7 @@ NOT_FINITE = "test_optimizer_kernels.py::test_non_finite_gradients_go_where_the_
 INFINITE_WEIGHT = "test_optimizer_kernels.py::test_without_decay_an_infinite_weight_stays"
 
 MUTANTS = {
-    "cpu/kernels/optimizer.cpp": [
+    "cpu/kernels/chunks.hpp": [
         (
             "elements of the last vector are changed twice",
             "if (i < count) body(i, PartialVector<T>{count - i});",
@@ -33,6 +33,8 @@ MUTANTS = {
             "if (i < count) body(i, WholeVector<T>{});",
             "test_optimizer_kernels.py::test_nothing_beside_the_arrays_is_written",
         ),
+    ],
+    "cpu/kernels/optimizer.cpp": [
         (
             "weights grow instead of decaying",
             "Decay ? value - value * decay",
