@@ -397,7 +397,8 @@ MUTANTS = {
     "cpu/conv2d_algorithms.cpp": [
         (
             "a rule is asked about shapes that its algorithm can't do",
-            "if (row.can_do(shape) &&\n          (wanted == Algorithm::kAuto ? row.is_preferred(shape) : wanted",
+            "if (row.can_do(shape) &&\n"
+            "          (wanted == Algorithm::kAuto ? row.is_preferred(shape) : wanted",
             "if ((wanted != Algorithm::kAuto || row.is_preferred(shape)) && row.can_do(shape) &&\n"
             "          (wanted == Algorithm::kAuto ? true : wanted",
             GRAD_KERNEL,
