@@ -76,6 +76,41 @@ def test_forks_while_other_threads_call_do_not_hang() -> None:
     """)
 
 
+def test_the_number_of_threads_may_change_during_a_call() -> None:
+    """Scratch is sized for the threads that the call began with."""
+    succeeds("""
+        import threading
+        import numpy as np
+        from konv import _core, ops
+
+        _core.set_poison(True)
+        _core.set_thread_work(0)
+        done = threading.Event()
+
+        def change():
+            while not done.is_set():
+                for threads in (1, 2, 8):
+                    _core.set_num_threads(threads)
+
+        changing = threading.Thread(target=change)
+        changing.start()
+        try:
+            for size, options in ((3, {"algorithm": "winograd"}), (7, {"strides": 7})):
+                x = np.ones((2, 14, 14, 32), np.float32)
+                kernel = np.ones((size, size, 32, 16), np.float32)
+                grad = ops.conv2d(x, kernel, padding="same", **options)
+                expected = None
+                for _ in range(500):
+                    grads = ops.conv2d_backward(grad, x, kernel, padding="same", **options)
+                    expected = expected or [g.tobytes() for g in grads]
+                    assert [g.tobytes() for g in grads] == expected
+        finally:
+            done.set()
+            changing.join()
+        assert _core.pool_info()["guard_violations"] == 0
+    """)
+
+
 def test_the_process_ends_while_daemon_threads_are_in_a_kernel() -> None:
     succeeds("""
         import threading, time

@@ -70,7 +70,7 @@ class DirectRun {
         streams_(channel_blocks_ == 1 && problem.filters % kernels_.lanes == 0 &&
                  problem.y_column % kernels_.lanes == 0 &&
                  worth_streaming(problem.images * problem.y_image * int64_t{sizeof(T)})),
-        threads_(threads_for(kMaxThreads, problem_.nanoseconds())) {
+        threads_(threads_for(kMaxThreads, problem_.nanoseconds(), problem.most_threads)) {
     if (in_place_) {
       plan_.row_stride = problem_.h.stride * problem_.x_row;
       plan_.column_stride = problem_.w.stride * problem_.x_column;

@@ -24,6 +24,7 @@ ConvProblem forward_problem(const Conv2dShape& s) {
   p.kernel_column = p.channels * s.K;
   p.kernel_row = s.w.window * p.kernel_column;
   p.kernel_group = p.filters;
+  p.most_threads = get_num_threads();
   return p;
 }
 

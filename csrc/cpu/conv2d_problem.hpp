@@ -27,6 +27,7 @@ struct ConvProblem {
   int64_t x_image, x_row, x_column;
   int64_t y_image, y_row, y_column;
   int64_t kernel_row, kernel_column, kernel_channel, kernel_filter, kernel_group;
+  int most_threads;  // as it was when the call began: a run made again must find the scratch that it sized
 
   double nanoseconds() const {
     return 2.0 * images * h.out * w.out * groups * filters * channels *

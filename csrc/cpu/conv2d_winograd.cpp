@@ -56,7 +56,7 @@ class WinogradRun {
         kernels_(*kernels<float>().conv2d_winograd),
         transforms_(plan_.taps == 3 ? kernels_.taps3 : kernels_.taps5),
         panels_(ceil_div(problem.filters, kernels_.block_filters)),
-        threads_(threads_for(kMaxThreads, problem.nanoseconds() / 3)) {
+        threads_(threads_for(kMaxThreads, problem.nanoseconds() / 3, problem.most_threads)) {
     units_ = plan_.adjoint ? problem.images : problem.images * plan_.tiles();
     unit_tiles_ = plan_.adjoint ? plan_.tiles() : 1;
     const int64_t tiles = problem.images * plan_.tiles();
@@ -245,10 +245,10 @@ class WinogradRun {
   const WinogradTransforms& transforms_;
   int64_t panels_;
   int threads_;
-  int64_t units_, unit_tiles_;         // what tasks share out: tiles, or for the adjoint whole images
-  int64_t tasks_, splits_;             // of the units; each for a share of the panels
-  int64_t block_tiles_, pass_panels_;  // at a time
-  int64_t points_pitch_, point_pitch_, sums_pitch_, sum_pitch_;
+  int64_t units_, unit_tiles_;  // what tasks share out: tiles, or for the adjoint whole images
+  int64_t tasks_, splits_;      // of the units; each for a share of the panels
+  int64_t block_tiles_;         // at a time
+  int64_t points_pitch_, point_pitch_, sum_pitch_;
 };
 
 }  // namespace

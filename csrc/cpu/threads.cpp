@@ -94,10 +94,10 @@ void set_num_threads(int64_t threads) {
   thread_count = static_cast<int>(threads);
 }
 
-int threads_for(int64_t tasks, double nanoseconds) {
+int threads_for(int64_t tasks, double nanoseconds, int most) {
   if (forked_child) return 1;
-  const double most = std::min<double>(get_num_threads(), static_cast<double>(tasks));
-  return static_cast<int>(std::max(1.0, std::min(most, nanoseconds / thread_work)));
+  const double useful = std::min(static_cast<double>(tasks), nanoseconds / thread_work);
+  return static_cast<int>(std::max(1.0, std::min<double>(most, useful)));
 }
 
 double set_thread_work(double nanoseconds) { return thread_work.exchange(std::max(1e-3, nanoseconds)); }

@@ -25,7 +25,7 @@ void set_num_threads(int64_t threads);  // std::invalid_argument outside [1, kMa
 constexpr double kFlopsPerNanosecond = 64;
 
 // Threads for a loop over `tasks` tasks that takes one core about `nanoseconds`: small work stays serial.
-int threads_for(int64_t tasks, double nanoseconds);
+int threads_for(int64_t tasks, double nanoseconds, int most = get_num_threads());
 
 // For tests, which run the parallel code on small shapes: sets the work that a thread has at least, returns
 // the old.
