@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from konv import _random
+from konv import _core, _random
 from konv.layers import Context, Dropout
 from konv.utils import set_random_seed
 
@@ -170,3 +170,51 @@ def test_a_number_that_equals_the_rate_is_kept():
     dropped = Dropout(float(drawn[0, 3])).forward(np.ones((1, 8), np.float32), context)[0] == 0
     assert np.array_equal(dropped, drawn < drawn[0, 3])
     assert dropped.any()
+
+
+def dropped_in_numpy(x, key, offset, rate):
+    """From the numbers themselves, by bits: what is dropped is +0.0."""
+    kept = _core.philox_uniform(key, offset, x.size).reshape(x.shape) >= np.float32(rate)
+    scale = x.dtype.type(1.0 / (1.0 - rate) if rate < 1 else 0.0)
+    with np.errstate(all="ignore"):
+        return np.where(kept, x * scale, x.dtype.type(0))
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-9, 0.3, 0.5, 1 - 2.0**-24, 1 - 1e-9, 1.0])
+@pytest.mark.parametrize("offset", [0, 1, 3, 2**34 - 2])
+def test_the_kernel_is_its_formula(isa, dtype, rate, offset):
+    """Tails of vectors, of blocks and of chunks of 1024 words."""
+    for count in (0, 1, 3, 5, 17, 33, 1023, 1025, 1029, 40_003):
+        x = np.random.default_rng(count).normal(size=count + 1).astype(dtype)[1:]
+        x[::7], x[1::7], x[2::7] = np.inf, np.nan, -0.0
+        y = _core.dropout(x, 5, offset, rate)
+        assert y.tobytes() == dropped_in_numpy(x, 5, offset, rate).tobytes()
+
+
+def test_threads_do_not_change_a_bit(set_threads, dtype):
+    x = np.random.default_rng(0).normal(size=(3, 47_003)).astype(dtype)
+    for threads in (1, 2, 3, 4):
+        set_threads(threads)
+        assert _core.dropout(x, 9, 6, 0.25).tobytes() == dropped_in_numpy(x, 9, 6, 0.25).tobytes()
+
+
+def test_a_gradient_of_any_layout():
+    layer = Dropout(0.5)
+    y, saved = layer.forward(np.ones((6, 8)), TRAINING)
+    grad_x, _ = layer.backward(np.ones((8, 6)).T, saved, needs_input=True)
+    assert np.array_equal(grad_x, y)
+
+
+@pytest.mark.parametrize(
+    ("error", "offset", "rate", "message"),
+    [
+        (ValueError, -1, 0.5, "offset must be at least 0, received -1"),
+        (ValueError, 0, -0.1, r"rate must be in \[0, 1\], received -0.1"),
+        (ValueError, 0, 1.1, r"rate must be in \[0, 1\], received 1.1"),
+        (ValueError, 0, math.nan, r"rate must be in \[0, 1\], received nan"),
+        (MemoryError, 2**63 - 1, 0.5, r"the size of the stream exceeds 2\^63"),
+    ],
+)
+def test_the_kernel_refuses(error, offset, rate, message):
+    with pytest.raises(error, match=f"^dropout: {message}"):
+        _core.dropout(np.ones(2), 0, offset, rate)

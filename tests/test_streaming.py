@@ -37,6 +37,7 @@ def test_elementwise(isa: str, dtype: np.dtype[Any], tail: int) -> None:
         lambda part: ops.relu_backward(grad[part], x[part]),
         lambda part: _core.add(x[part], grad[part], False),
         lambda part: _core.add(x[part], grad[part], True),
+        lambda part: _core.dropout(x[part], 3, part.start or 0, 0.5),
     ]
     middle = x.size // 2
     for op in ops_of_parts:

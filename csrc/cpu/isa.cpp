@@ -100,4 +100,6 @@ const Kernels<double>& kernels<double>() {
   return active.load(std::memory_order_relaxed)->float64;
 }
 
+const PhiloxKernels& philox_kernels() { return *active.load(std::memory_order_relaxed)->philox; }
+
 }  // namespace konv::cpu

@@ -24,4 +24,6 @@ void choose_isa_at_import();
 template <class T>
 const Kernels<T>& kernels();
 
+const PhiloxKernels& philox_kernels();
+
 }  // namespace konv::cpu

@@ -20,7 +20,7 @@ from functools import partial
 import numpy as np
 
 from konv import _core
-from konv.backend import NDArray
+from konv.backend import Array, NDArray, route
 
 # First step of the path under a model's seed, by use.
 LAYER, SHUFFLE = 0, 1
@@ -139,6 +139,32 @@ def uniform(key: int, shape: tuple[int, ...], *, offset: int = 0) -> NDArray:
     """
     count = min(math.prod(shape), _LARGEST_COUNT)
     return _core.philox_uniform(key, offset, count).reshape(shape)
+
+
+def dropout(key: int, array: Array, rate: float) -> Array:
+    """Zero the elements whose uniform number is below a rate; scale the others by `1 / (1 - rate)`.
+
+    Parameters
+    ----------
+    key : int
+        0 to 2^64 - 1.
+    array : array
+        Float32 or float64; elements take words in C order.
+    rate : float
+        In [0, 1]; compared in float32.
+
+    Returns
+    -------
+    array
+        Of the shape and dtype of `array`, its own memory. What is dropped is +0.0, NaN and infinities too.
+
+    Examples
+    --------
+    >>> dropout(0, np.ones(4, np.float32), 0.5).tolist()
+    [0.0, 2.0, 2.0, 0.0]
+    """
+    backend, array = route(array, "dropout: x")
+    return backend.kernels.dropout(backend.contiguous(array, "dropout"), key, 0, rate)
 
 
 def permutation(key: int, count: int) -> NDArray:

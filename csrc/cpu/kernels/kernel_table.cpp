@@ -24,9 +24,13 @@ extern const OptimizerKernels<double> kOptimizerFloat64;
 extern const WinogradKernels kConv2dWinograd;
 extern const PeakKernels<float> kPeakFloat32;
 extern const PeakKernels<double> kPeakFloat64;
+extern const PhiloxKernels kPhilox;
+extern const DropoutKernels<float> kDropoutFloat32;
+extern const DropoutKernels<double> kDropoutFloat64;
 
 extern const KernelTable kTable = {
     KONV_STRING(KONV_ISA),
+    &kPhilox,
     {
         &kConv2dDirectFloat32,
         &kConv2dDepthwiseFloat32,
@@ -38,6 +42,7 @@ extern const KernelTable kTable = {
         &kBatchNormFloat32,
         &kOptimizerFloat32,
         &kPeakFloat32,
+        &kDropoutFloat32,
     },
     {
         &kConv2dDirectFloat64,
@@ -50,6 +55,7 @@ extern const KernelTable kTable = {
         &kBatchNormFloat64,
         &kOptimizerFloat64,
         &kPeakFloat64,
+        &kDropoutFloat64,
     },
 };
 

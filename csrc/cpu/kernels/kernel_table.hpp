@@ -9,6 +9,7 @@
 #include "cpu/kernels/elementwise.hpp"
 #include "cpu/kernels/optimizer.hpp"
 #include "cpu/kernels/peak.hpp"
+#include "cpu/kernels/philox.hpp"
 #include "cpu/kernels/pool2d.hpp"
 #include "cpu/kernels/rows.hpp"
 
@@ -26,10 +27,12 @@ struct Kernels {
   const BatchNormKernels<T>* batch_norm;
   const OptimizerKernels<T>* optimizer;
   const PeakKernels<T>* peak;
+  const DropoutKernels<T>* dropout;
 };
 
 struct KernelTable {
   const char* isa;
+  const PhiloxKernels* philox;
   Kernels<float> float32;
   Kernels<double> float64;
 };

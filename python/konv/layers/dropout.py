@@ -68,13 +68,13 @@ class Dropout(Layer):
         if not context.training or self.rate == 0.0:
             return inputs, None
         self.compute_output_shape(inputs.shape)
-        kept = self._kept(inputs.shape, context)
-        return self._scaled(inputs, kept), kept if context.for_backward else None
+        key = (context if self.seed is None else replace(context, seed=self.seed)).key
+        return self._drop(inputs, key), key if context.for_backward else None
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         if not needs_input:
             return None, []
-        return grad if saved is None else self._scaled(grad, saved), []
+        return grad if saved is None else self._drop(grad, saved), []
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -84,21 +84,16 @@ class Dropout(Layer):
             "seed": self.seed,
         }
 
-    def _kept(self, shape: tuple[int, ...], context: Context) -> Array:
-        """Which elements are not dropped: bools that broadcast to `shape`."""
-        if self.rate == 1.0:
-            return np.zeros((1,) * len(shape), bool)
-        if self.noise_shape is not None:
-            shape = tuple(
-                size if own is None else own for own, size in zip(self.noise_shape, shape, strict=True)
-            )
-        key = (context if self.seed is None else replace(context, seed=self.seed)).key
-        return _random.uniform(key, shape) >= np.float32(self.rate)
-
-    def _scaled(self, array: Array, kept: Array) -> Array:
+    def _drop(self, array: Array, key: int) -> Array:
+        """The gradient is dropped as the inputs were: its mask is drawn again, from the same key."""
+        if self.noise_shape is None:
+            return _random.dropout(key, array, self.rate)
+        shape = tuple(
+            size if own is None else own for own, size in zip(self.noise_shape, array.shape, strict=True)
+        )
         with np.errstate(all="ignore"):
             scaled = array * (1.0 / (1.0 - self.rate) if self.rate < 1.0 else 0.0)
-        return keep(scaled, kept)
+        return keep(scaled, _random.uniform(key, shape) >= np.float32(self.rate))
 
 
 def _spreads(noise_shape: Shape, input_shape: Shape) -> bool:
