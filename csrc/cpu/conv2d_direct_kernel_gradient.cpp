@@ -138,7 +138,7 @@ class KernelGradientRun {
           grad +
           ((image * plan_.h.out + s.tables.first_row) * plan_.w.out + s.tables.first_column) * shape_.K +
           o.group * shape_.group_filters() + o.first_filter;
-      if (shape_.K == B) {  // the gradient lies as a packed one would
+      if (shape_.K == B && shape_.groups == 1) {  // the gradient lies as a packed one would
         b.grad = block_grad;
         b.grad_rows = plan_.w.out;
       } else {
