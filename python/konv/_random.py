@@ -161,7 +161,7 @@ def dropout(key: int, array: Array, rate: float) -> Array:
     Examples
     --------
     >>> dropout(0, np.ones(4, np.float32), 0.5).tolist()
-    [0.0, 2.0, 2.0, 0.0]
+    [0.0, 2.0, 2.0, 2.0]
     """
     backend, array = route(array, "dropout: x")
     return backend.kernels.dropout(backend.contiguous(array, "dropout"), key, 0, rate)
