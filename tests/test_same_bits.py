@@ -227,6 +227,24 @@ def test_an_image_does_not_depend_on_its_batch(
                 assert_same_bits(result, whole[first:end], f"{title(case)}, images {first} to {end}")
 
 
+def test_a_kernel_packed_late_changes_no_bit(isa: str, set_threads: Callable[[int], None]) -> None:
+    """A 1x1 convolution packs its kernel task by task where one block holds all pixels: for one image of 160,
+    not for two, nor if prepared. Its 512 channels of float64 are two blocks, whose sums meet in the result.
+    """
+    set_threads(2)
+    float64 = np.dtype("float64")
+    x = draw_once("packed late x", (2, 10, 16, 512), float64)
+    kernel = draw_once("packed late kernel", (1, 1, 512, 40), float64)
+    bias = draw_once("packed late bias", (40,), float64)
+    prepared = _core.prepare_conv2d(kernel, (10, 16, 512), (1, 1), "valid", (1, 1), 1, "auto")
+    both = ops.conv2d(x, kernel, bias)
+    assert_same_bits(_core.apply_prepared(x, prepared, bias, False), both, "two images, prepared")
+    for i in range(2):
+        image, whole = x[i : i + 1], both[i : i + 1]
+        assert_same_bits(ops.conv2d(image, kernel, bias), whole, f"image {i}")
+        assert_same_bits(_core.apply_prepared(image, prepared, bias, False), whole, f"image {i}, prepared")
+
+
 def test_predictions_of_an_image_do_not_depend_on_its_batch(
     isa: str, set_threads: Callable[[int], None]
 ) -> None:
