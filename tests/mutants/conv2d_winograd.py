@@ -360,12 +360,6 @@ MUTANTS = {
             GRAD_X,
         ),
         (
-            "the adjoint adds the bias once a tile",
-            "      bias = nullptr;\n",
-            "",
-            "test_winograd.py::test_transposed_convolutions",
-        ),
-        (
             "tiles run on into the next image's",
             "row = tile / plan_.w.tiles % plan_.h.tiles",
             "row = tile / plan_.w.tiles",
