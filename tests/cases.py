@@ -158,7 +158,7 @@ CONV_CASES = (
     ConvCase("pointwise", (3, 5, 6, 16), (1, 1, 16, 24)),
     ConvCase("pointwise_strided", (2, 7, 8, 9), (1, 1, 9, 16), strides=2),
     ConvCase("pointwise_padded", (2, 3, 4, 5), (1, 1, 5, 6), padding=((1, 0), (2, 1))),
-    ConvCase("pointwise_padded_below", (2, 3, 4, 5), (1, 1, 5, 6), padding=((0, 1), (0, 0))),
+    ConvCase("pointwise_padded_right", (2, 3, 4, 5), (1, 1, 5, 6), padding=((0, 0), (0, 1))),
     ConvCase("pointwise_padded_after", (2, 3, 4, 5), (1, 1, 5, 6), padding=((0, 1), (0, 2))),
     ConvCase("strided", (2, 9, 10, 6), (3, 3, 6, 8), strides=2),
     ConvCase("strided_uneven", (2, 11, 9, 3), (3, 4, 3, 5), strides=(3, 2), padding=1),
