@@ -280,19 +280,33 @@ KONV_INLINE void run_pixels(Op op, Run grid, int64_t channels, int64_t wide) {
   run_wide<(kLane + 3) / 4, Columns>(op, grid, wide);
 }
 
+// With sanitizers the unrolled grids would take minutes to compile; the general one reads and writes the
+// same.
+#ifdef KONV_SANITIZE
+template <class Op>
+constexpr bool kUnrolls = false;
+#else
+template <class Op>
+constexpr bool kUnrolls = Op::kUnrolled;
+#endif
+
 // Of channels that do not fill a vector, the first `wide` pixels are read and written as one vector each, of
 // a whole or half or quarter size: what is written too much, the next pixels put right.
 template <class Op>
 KONV_INLINE void run_columns(const Op& op, const Run& grid, int64_t channels, int64_t wide) {
   using T = typename Op::Element;
-  if (Op::kUnrolled && grid.columns == 1)
-    run_pixels<1>(op, grid, channels, wide);
-  else if (Op::kUnrolled && grid.columns == 2)
-    run_pixels<2>(op, grid, channels, wide);
-  else if (Op::kUnrolled && grid.columns == 3)
-    run_pixels<3>(op, grid, channels, wide);
-  else
+  if constexpr (kUnrolls<Op>) {
+    if (grid.columns == 1)
+      run_pixels<1>(op, grid, channels, wide);
+    else if (grid.columns == 2)
+      run_pixels<2>(op, grid, channels, wide);
+    else if (grid.columns == 3)
+      run_pixels<3>(op, grid, channels, wide);
+    else
+      run_pixels<0>(op, grid, channels, wide);
+  } else {
     run_pixels<0>(op, grid, channels, wide);
+  }
   if (channels < kLanes<T> && wide < grid.pixels)
     with_lanes<T, kLanes<T> / 2>(channels, Pixels<Op, 0>{op, grid, channels, wide});
 }
