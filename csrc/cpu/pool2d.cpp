@@ -81,6 +81,7 @@ void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* s
       if (alone) row.result_left = (whole_rows ? (end_row - i) * w.results() : row.pixels) * C;
       run(row, source_offset, result_offset);
     }
+    if (streamed) end_streaming();
   });
 }
 

@@ -11,6 +11,14 @@ namespace konv::cpu {
 // a result.
 constexpr int64_t kStreamedBytes = 24 << 20;
 
+// Makes what this thread streamed visible to others. For drivers whose kernel is run many times in a task:
+// others end with a fence of their own.
+inline void end_streaming() {
+#ifdef __x86_64__
+  __builtin_ia32_sfence();
+#endif
+}
+
 constexpr bool worth_streaming(int64_t bytes) { return bytes > kStreamedBytes; }
 
 }  // namespace konv::cpu

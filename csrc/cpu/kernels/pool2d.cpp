@@ -280,8 +280,7 @@ KONV_INLINE void run_pixels(Op op, Run grid, int64_t channels, int64_t wide) {
   run_wide<(kLane + 3) / 4, Columns>(op, grid, wide);
 }
 
-// With sanitizers the unrolled grids would take minutes to compile; the general one reads and writes the
-// same.
+// With sanitizers the unrolled grids take minutes to compile, and the general one reads and writes the same.
 #ifdef KONV_SANITIZE
 template <class Op>
 constexpr bool kUnrolls = false;
