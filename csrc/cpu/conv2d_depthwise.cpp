@@ -99,12 +99,7 @@ template <class T>
 Buffer depthwise_input_gradient(const char* op, const Conv2dShape& s, const T* grad, const T* kernel,
                                 const T* bias) {
   const DepthwiseRun<T> run(forward_problem(s), input_gradient_axis(s.h), input_gradient_axis(s.w));
-  const int64_t bytes = checked_bytes(op, "the result", s.x_dims(), sizeof(T));
-  auto [result, packed, scratch] = allocate(op, {bytes, run.packed_bytes(), run.scratch_bytes()});
-  if (bytes == 0) return std::move(result);
-  run.pack(kernel, packed.template as<T>());
-  run.run(grad, packed.template as<T>(), bias, false, result.template as<T>(), scratch.data());
-  return std::move(result);
+  return run_alone(op, run, s.x_dims(), grad, kernel, bias, false);
 }
 
 #define KONV_INSTANTIATE(T)                            \

@@ -5,7 +5,6 @@
 // output adds channel after channel, and the taps of each in order.
 #include <algorithm>
 
-#include "cpu/carver.hpp"
 #include "cpu/conv2d_algorithms.hpp"
 #include "cpu/conv2d_grouped_plan.hpp"
 #include "cpu/isa.hpp"
@@ -42,18 +41,13 @@ class GroupedRun {
     });
   }
 
-  int64_t scratch_bytes() const {
-    Carver one;
-    carve_thread(one);
-    return threads_ * one.bytes();
-  }
+  int64_t scratch_bytes() const { return threads_ * GroupedScratch<T>::bytes(plan_); }
 
   void run(const T* x, const T* packed, const T* bias, bool relu, T* y, void* scratch) const {
-    Carver one;
-    carve_thread(one);
+    const int64_t thread_bytes = GroupedScratch<T>::bytes(plan_);
     parallel_for(threads_, problem_.images * plan_.bands * plan_.lane_blocks, [&](int64_t task, int thread) {
-      Carver own(static_cast<char*>(scratch) + thread * one.bytes());
-      const ThreadScratch s = carve_thread(own);
+      Carver own(static_cast<char*>(scratch) + thread * thread_bytes);
+      const GroupedScratch<T> s(plan_, own);
       const int64_t block = task % plan_.lane_blocks, band = task / plan_.lane_blocks % plan_.bands,
                     image = task / plan_.lane_blocks / plan_.bands;
       run_band(x + image * plan_.h.sources * plan_.w.sources * plan_.sources, packed, bias, relu,
@@ -62,22 +56,12 @@ class GroupedRun {
   }
 
  private:
-  struct ThreadScratch {
-    T* slab;
-    int64_t* index;
-  };
-
-  ThreadScratch carve_thread(Carver& carver) const {
-    T* slab = carver.take<T>(plan_.channels * plan_.slab_plane());
-    return {slab, carver.take<int64_t>(plan_.lanes)};
-  }
-
-  void run_band(const T* x, const T* packed, const T* bias, bool relu, T* y, const ThreadScratch& s,
+  void run_band(const T* x, const T* packed, const T* bias, bool relu, T* y, const GroupedScratch<T>& s,
                 int64_t band, int64_t block) const {
     const int64_t begin = band * plan_.band, end = std::min(plan_.h.results, begin + plan_.band);
     const int64_t first = block * plan_.lanes, y_row = plan_.w.results * plan_.results;
     const GroupedPlan::Rows rows = plan_.rows_of(begin, end);
-    fill_slab(plan_, kernels_, x, rows, block, s.index, s.slab);
+    fill_slab(plan_, kernels_, x, rows, block, s);
     for (int64_t i = begin; i < end; ++i) {
       const LiveTaps taps = plan_.h.taps_of(i);
       DepthwiseRow<T> row{};
@@ -120,12 +104,7 @@ Buffer grouped_input_gradient(const char* op, const Conv2dShape& s, const T* gra
   std::swap(problem.channels, problem.filters);
   std::swap(problem.kernel_channel, problem.kernel_filter);
   const GroupedRun<T> run(problem, input_gradient_axis(s.h), input_gradient_axis(s.w));
-  const int64_t bytes = checked_bytes(op, "the result", s.x_dims(), sizeof(T));
-  auto [result, packed, scratch] = allocate(op, {bytes, run.packed_bytes(), run.scratch_bytes()});
-  if (bytes == 0) return std::move(result);
-  run.pack(kernel, packed.template as<T>());
-  run.run(grad, packed.template as<T>(), bias, false, result.template as<T>(), scratch.data());
-  return std::move(result);
+  return run_alone(op, run, s.x_dims(), grad, kernel, bias, false);
 }
 
 #define KONV_INSTANTIATE(T)                          \

@@ -5,7 +5,6 @@
 // splits are added in order.
 #include <algorithm>
 
-#include "cpu/carver.hpp"
 #include "cpu/conv2d_algorithms.hpp"
 #include "cpu/conv2d_grouped_plan.hpp"
 #include "cpu/isa.hpp"
@@ -31,19 +30,18 @@ class GroupedKernelGradient {
         threads_(threads_for(splits_ * plan_.lane_blocks, shape.flops() / kFlopsPerNanosecond)) {}
 
   int64_t scratch_bytes() const {
-    Carver shared, one;
+    Carver shared;
     shared.take<T>(splits_ * shape_.kernel_size());
-    carve_thread(one);
-    return shared.bytes() + threads_ * one.bytes();
+    return shared.bytes() + threads_ * GroupedScratch<T>::bytes(plan_);
   }
 
   void run(const T* x, const T* grad, T* grad_kernel, void* scratch) const {
-    Carver shared(scratch), one;
+    Carver shared(scratch);
     T* sums = shared.take<T>(splits_ * shape_.kernel_size());
-    carve_thread(one);
+    const int64_t thread_bytes = GroupedScratch<T>::bytes(plan_);
     parallel_for(threads_, splits_ * plan_.lane_blocks, [&](int64_t task, int thread) {
-      Carver own(static_cast<char*>(scratch) + shared.bytes() + thread * one.bytes());
-      const ThreadScratch s = carve_thread(own);
+      Carver own(static_cast<char*>(scratch) + shared.bytes() + thread * thread_bytes);
+      const GroupedScratch<T> s(plan_, own);
       const int64_t block = task % plan_.lane_blocks, split = task / plan_.lane_blocks;
       T* split_sums = sums + split * shape_.kernel_size();
       for (int64_t row = 0; row < kernel_rows(); ++row)
@@ -63,26 +61,16 @@ class GroupedKernelGradient {
   }
 
  private:
-  struct ThreadScratch {
-    T* slab;
-    int64_t* index;
-  };
-
-  ThreadScratch carve_thread(Carver& carver) const {
-    T* slab = carver.take<T>(plan_.channels * plan_.slab_plane());
-    return {slab, carver.take<int64_t>(plan_.lanes)};
-  }
-
   // (tap row, tap column, channel of a group): a row of the kernel holds all filters.
   int64_t kernel_rows() const { return shape_.h.window * shape_.w.window * plan_.channels; }
 
-  void add_band(const T* x, const T* grad, T* sums, const ThreadScratch& s, int64_t image, int64_t band,
+  void add_band(const T* x, const T* grad, T* sums, const GroupedScratch<T>& s, int64_t image, int64_t band,
                 int64_t block) const {
     const int64_t begin = band * plan_.band, end = std::min(plan_.h.results, begin + plan_.band);
     const int64_t first = block * plan_.lanes, y_row = plan_.w.results * plan_.results;
     const GroupedPlan::Rows slab_rows = plan_.rows_of(begin, end);
     const int64_t x_image = plan_.h.sources * plan_.w.sources * plan_.sources;
-    fill_slab(plan_, kernels_, x + image * x_image, slab_rows, block, s.index, s.slab);
+    fill_slab(plan_, kernels_, x + image * x_image, slab_rows, block, s);
     const int64_t sums_row = shape_.w.window * plan_.channels * shape_.K;
     for (int64_t i = begin, next; i < end; i = next) {
       const LiveTaps taps = plan_.h.taps_of(i);

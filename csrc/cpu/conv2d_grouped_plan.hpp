@@ -6,6 +6,7 @@
 // band of results reads, for a block of lanes.
 #pragma once
 
+#include "cpu/carver.hpp"
 #include "cpu/conv2d_depthwise_plan.hpp"
 #include "cpu/conv2d_problem.hpp"
 
@@ -38,15 +39,31 @@ struct GroupedPlan {
   std::vector<DepthwiseColumns> runs;
 };
 
-// Fills the slab with rows [first, last) of an image; index has room for the lanes.
+// One a thread.
+template <class T>
+struct GroupedScratch {
+  GroupedScratch(const GroupedPlan& plan, Carver& carver)
+      : slab(carver.take<T>(plan.channels * plan.slab_plane())), index(carver.take<int64_t>(plan.lanes)) {}
+
+  static int64_t bytes(const GroupedPlan& plan) {
+    Carver carver;
+    GroupedScratch(plan, carver);
+    return carver.bytes();
+  }
+
+  T* slab;
+  int64_t* index;  // of the lanes
+};
+
+// Fills the slab with rows [first, last) of an image.
 template <class T>
 void fill_slab(const GroupedPlan& plan, const Conv2dDepthwiseKernels<T>& kernels, const T* image,
-               const GroupedPlan::Rows& rows, int64_t block, int64_t* index, T* slab) {
+               const GroupedPlan::Rows& rows, int64_t block, const GroupedScratch<T>& s) {
   for (int64_t d = 0; d < plan.channels; ++d) {
-    plan.fill_index(block, d, index);
+    plan.fill_index(block, d, s.index);
     kernels.spread({image + rows.first * plan.w.sources * plan.sources,
-                    (rows.last - rows.first) * plan.w.sources, plan.sources, plan.sources, index,
-                    plan.lanes_of(block), plan.lanes, slab + d * plan.slab_plane()});
+                    (rows.last - rows.first) * plan.w.sources, plan.sources, plan.sources, s.index,
+                    plan.lanes_of(block), plan.lanes, s.slab + d * plan.slab_plane()});
   }
 }
 

@@ -74,14 +74,20 @@ void pack_and_run(const Run& run, const T* x, const T* kernel, const T* bias, bo
   run.run(x, packed.template as<T>(), bias, relu, y, scratch.data());
 }
 
+// A call whose result, of the dimensions `y`, one run makes.
 template <class Run, class T>
-Buffer run_forward(const char* op, const Conv2dShape& shape, const T* x, const T* kernel, const T* bias,
-                   bool relu) {
-  const Run run(forward_problem(shape));
-  const int64_t bytes = checked_bytes(op, "the result", shape.y_dims(), sizeof(T));
+Buffer run_alone(const char* op, const Run& run, const std::array<int64_t, 4>& y, const T* x, const T* kernel,
+                 const T* bias, bool relu) {
+  const int64_t bytes = checked_bytes(op, "the result", y, sizeof(T));
   auto [result, packed, scratch] = allocate(op, {bytes, packed_bytes_for_one_call(run), run.scratch_bytes()});
   if (bytes > 0) pack_and_run(run, x, kernel, bias, relu, result.template as<T>(), packed, scratch);
   return std::move(result);
+}
+
+template <class Run, class T>
+Buffer run_forward(const char* op, const Conv2dShape& shape, const T* x, const T* kernel, const T* bias,
+                   bool relu) {
+  return run_alone(op, Run(forward_problem(shape)), shape.y_dims(), x, kernel, bias, relu);
 }
 
 template <class Run, class T>

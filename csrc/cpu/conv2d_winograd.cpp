@@ -53,7 +53,7 @@ class WinogradRun {
   explicit WinogradRun(const ConvProblem& problem)
       : problem_(problem),
         plan_(make_winograd_plan(problem.h, problem.w)),
-        kernels_(*kernels<float>().conv2d_winograd),
+        kernels_(winograd_kernels()),
         transforms_(plan_.taps == 3 ? kernels_.taps3 : kernels_.taps5),
         panels_(ceil_div(problem.filters, kernels_.block_filters)),
         threads_(threads_for(kMaxThreads, problem.nanoseconds() / 3, problem.most_threads)) {

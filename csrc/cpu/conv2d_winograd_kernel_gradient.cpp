@@ -42,7 +42,7 @@ class WinogradKernelGradientRun {
  public:
   explicit WinogradKernelGradientRun(const Conv2dShape& shape)
       : shape_(shape),
-        kernels_(*kernels<float>().winograd_kernel_gradient),
+        kernels_(winograd_kernel_gradient_kernels()),
         taps_(shape.h.window == 3 ? kernels_.taps3 : kernels_.taps5),
         outputs_(7 - shape.h.window),
         tile_rows_(ceil_div(shape.h.out, outputs_)),

@@ -100,6 +100,11 @@ const Kernels<double>& kernels<double>() {
   return active.load(std::memory_order_relaxed)->float64;
 }
 
+const WinogradKernels& winograd_kernels() { return *active.load(std::memory_order_relaxed)->winograd; }
+const WinogradKernelGradientKernels& winograd_kernel_gradient_kernels() {
+  return *active.load(std::memory_order_relaxed)->winograd_kernel_gradient;
+}
+
 const PhiloxKernels& philox_kernels() { return *active.load(std::memory_order_relaxed)->philox; }
 
 }  // namespace konv::cpu

@@ -25,5 +25,7 @@ template <class T>
 const Kernels<T>& kernels();
 
 const PhiloxKernels& philox_kernels();
+const WinogradKernels& winograd_kernels();
+const WinogradKernelGradientKernels& winograd_kernel_gradient_kernels();
 
 }  // namespace konv::cpu

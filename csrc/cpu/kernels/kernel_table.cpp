@@ -31,11 +31,11 @@ extern const DropoutKernels<double> kDropoutFloat64;
 extern const KernelTable kTable = {
     KONV_STRING(KONV_ISA),
     &kPhilox,
+    &kConv2dWinograd,
+    &kWinogradKernelGradient,
     {
         &kConv2dDirectFloat32,
         &kConv2dDepthwiseFloat32,
-        &kConv2dWinograd,
-        &kWinogradKernelGradient,
         &kRowsFloat32,
         &kPool2dFloat32,
         &kElementwiseFloat32,
@@ -47,8 +47,6 @@ extern const KernelTable kTable = {
     {
         &kConv2dDirectFloat64,
         &kConv2dDepthwiseFloat64,
-        nullptr,  // Winograd is for float32 alone
-        nullptr,
         &kRowsFloat64,
         &kPool2dFloat64,
         &kElementwiseFloat64,

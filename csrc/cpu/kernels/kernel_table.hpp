@@ -19,8 +19,6 @@ template <class T>
 struct Kernels {
   const Conv2dDirectKernels<T>* conv2d_direct;
   const Conv2dDepthwiseKernels<T>* conv2d_depthwise;
-  const WinogradKernels* conv2d_winograd;                         // null in float64
-  const WinogradKernelGradientKernels* winograd_kernel_gradient;  // null in float64
   const RowsKernels<T>* rows;
   const Pool2dKernels<T>* pool2d;
   const ElementwiseKernels<T>* elementwise;
@@ -33,6 +31,8 @@ struct Kernels {
 struct KernelTable {
   const char* isa;
   const PhiloxKernels* philox;
+  const WinogradKernels* winograd;  // of float32 alone
+  const WinogradKernelGradientKernels* winograd_kernel_gradient;
   Kernels<float> float32;
   Kernels<double> float64;
 };
