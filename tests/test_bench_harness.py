@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import sys
 
 import numpy as np
 import pytest
 
 from konv.bench import exact, sections
-from konv.bench.harness import TOLERANCE, Turns, WrongResult, difference, ratio_to_best_peer, require_right
+from konv.bench.harness import (
+    TOLERANCE,
+    Turns,
+    WrongResultError,
+    difference,
+    ratio_to_best_peer,
+    require_right,
+)
 from konv.bench.layer import Layer
 from konv.bench.libraries.konv_layers import KonvLayer
 from konv.bench.peers import Peer, environment
@@ -77,7 +84,7 @@ def test_errors_too_large():
     assert require_right("it", TOLERANCE) == TOLERANCE
     for error in (2e-4, float("nan"), float("inf")):
         with pytest.raises(
-            WrongResult, match=r"it: wrong by .* of the largest value, at most 0\.0001 expected"
+            WrongResultError, match=r"it: wrong by .* of the largest value, at most 0\.0001 expected"
         ):
             require_right("it", error)
 
@@ -122,7 +129,7 @@ def test_a_layer_is_measured():
 def test_nothing_wrong_is_timed():
     for konv, other, blamed in ((0.1, 0.1, "konv"), (0.0, 0.1, "konv and other")):
         peers = FakePeer("konv", konv), FakePeer("other", other)
-        with pytest.raises(WrongResult, match=f"plain forward of {blamed}: wrong by"):
+        with pytest.raises(WrongResultError, match=f"plain forward of {blamed}: wrong by"):
             measure(*peers)
         assert peers[0].turns == 0
 
@@ -172,8 +179,9 @@ def test_memory_at_most(konv):
     assert konv.ask("peak_bytes") >= 3 * 64_000_000
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed")
-def test_a_library_that_is_not_there():
+def test_a_library_that_is_not_there(tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\")")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     with pytest.raises(
         ChildProcessError, match=r"^torch_nchw: ModuleNotFoundError: No module named 'torch'$"
     ):

@@ -13,6 +13,7 @@ From the matrices of F(m x m, r x r) come two bounds:
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -260,8 +261,8 @@ def test_random_shapes(isa: str, case: ConvCase, threads: int, set_threads: Call
         (np.float32, (3, 3), {"dilation_rate": (2, 1)}),
     ],
 )
-def test_shapes_that_it_cannot_do(dtype: type, kernel: tuple[int, int], options: dict[str, object]) -> None:
-    case = ConvCase("refused", (1, 9, 9, 4), (*kernel, 4, 5), **options)  # type: ignore[arg-type]
+def test_shapes_that_it_cannot_do(dtype: type, kernel: tuple[int, int], options: dict[str, Any]) -> None:
+    case = ConvCase("refused", (1, 9, 9, 4), (*kernel, 4, 5), **options)
     x, grad = drawn(case, draw)
     with pytest.raises(ValueError, match=r"^conv2d_backward: algorithm 'winograd' can't do this shape, exp"):
         kernel_gradient(case, x.astype(dtype), grad.astype(dtype))

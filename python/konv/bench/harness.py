@@ -21,7 +21,7 @@ from konv.bench.peers import Peer
 TOLERANCE = 1e-4
 
 
-class WrongResult(ValueError):  # noqa: N818
+class WrongResultError(ValueError):
     """A peer's result isn't right, so its time means nothing."""
 
 
@@ -61,7 +61,7 @@ def difference(found: Sequence[Array], wanted: Sequence[Array]) -> float:
 def require_right(what: str, error: float, tolerance: float = TOLERANCE) -> float:
     """Return an error that is small enough."""
     if not error <= tolerance:
-        raise WrongResult(
+        raise WrongResultError(
             f"{what}: wrong by {error:.1e} of the largest value, at most {tolerance:g} expected"
         )
     return error

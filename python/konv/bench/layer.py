@@ -163,8 +163,10 @@ def read_layers(path: Path) -> list[Layer]:
         try:
             if None in row or not set(cells) <= set(fields):
                 raise ValueError(f"columns must be among {', '.join(fields)}")
-            values = {field: cell if field in ("name", "op") else int(cell) for field, cell in cells.items()}
-            layers.append(Layer(**values))  # type: ignore[arg-type]
+            values: dict[str, Any] = {
+                field: cell if field in ("name", "op") else int(cell) for field, cell in cells.items()
+            }
+            layers.append(Layer(**values))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}, line {number}: {error}") from None
     if not layers:

@@ -30,9 +30,9 @@ class Worker:
     def __init__(self, peer: str, threads: int) -> None:
         library = peer.partition("_")[0]
         self.peer, self.threads = peer, threads
-        self.library: Any = importlib.import_module(f"konv.bench.libraries.{library}_peer")
+        self.module: Any = importlib.import_module(f"konv.bench.libraries.{library}_peer")
         self.memory: Any = importlib.import_module("konv.bench.memory")
-        self.versions: dict[str, str] = self.library.start(threads)
+        self.versions: dict[str, str] = self.module.start(threads)
         self.held: int = self.memory.held_bytes()
         self.prepared: Any = None
 
@@ -42,7 +42,7 @@ class Worker:
 
     def limits(self, **how: Any) -> dict[str, float]:
         """Measure the machine; Konv's worker only."""
-        limits: dict[str, float] = self.library.limits(**how)
+        limits: dict[str, float] = self.module.limits(**how)
         return limits
 
     def prepare(self, subject: str, **what: Any) -> None:
@@ -50,11 +50,11 @@ class Worker:
         self.prepared = None
         gc.collect()
         self.memory.restart_peak()
-        self.prepared = self.library.SUBJECTS[subject](self.peer, **what)
+        self.prepared = self.module.SUBJECTS[subject](self.peer, **what)
 
     def save_result(self, path: str) -> None:
         """Compute once and save the result's arrays; then compute on every copy."""
-        with self.library.poisoned():
+        with self.module.poisoned():
             np.savez(path, *self.prepared.result())
         self.prepared.warm_up()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional
 
 from konv.bench.course_network import EPSILON
 from konv.bench.libraries import channels_first
@@ -43,20 +43,20 @@ def _apply(operation: Operation, weights: list[Any], inputs: list[Any]) -> Any:
         case "conv" | "depthwise":
             groups = x.shape[1] if operation.kind == "depthwise" else 1
             bias = weights[1] if operation.bias else None
-            return F.conv2d(x, weights[0], bias, operation.stride, operation.padding, 1, groups)
+            return functional.conv2d(x, weights[0], bias, operation.stride, operation.padding, 1, groups)
         case "batch_norm":
             gamma, beta, mean, variance = weights
-            return F.batch_norm(x, mean, variance, gamma, beta, eps=EPSILON)
+            return functional.batch_norm(x, mean, variance, gamma, beta, eps=EPSILON)
         case "relu":
-            return F.relu_(x)
+            return functional.relu_(x)
         case "add":
             return x + inputs[1]
         case "max_pool":
-            return F.max_pool2d(x, operation.size, operation.stride, operation.padding)
+            return functional.max_pool2d(x, operation.size, operation.stride, operation.padding)
         case "mean":
-            return F.adaptive_avg_pool2d(x, 1).flatten(1)
+            return functional.adaptive_avg_pool2d(x, 1).flatten(1)
         case "flatten":
             return x.flatten(1)
         case "dense":
-            return F.linear(x, *weights)
+            return functional.linear(x, *weights)
     return x
