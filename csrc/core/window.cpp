@@ -1,6 +1,8 @@
 // The output-size formula; see window.hpp.
 #include "core/window.hpp"
 
+#include <algorithm>
+
 namespace konv {
 namespace {
 
@@ -8,6 +10,14 @@ const char* axis_name(Axis axis) { return axis == Axis::kHeight ? "height" : "wi
 
 void require_positive(const char* op, const char* name, Axis axis, int64_t value) {
   if (value < 1) fail(op, name, " must be at least 1, received ", value, " for the ", axis_name(axis));
+}
+
+// A lone output has no neighbour a stride away, a lone tap none a dilation away: numbers of any size there
+// are bounded, so that nothing computed from them overflows.
+WindowAxis bounded(WindowAxis axis) {
+  if (axis.out == 1) axis.stride = std::min(axis.stride, axis.size + axis.before + axis.after);
+  if (axis.window == 1) axis.dilation = 1;
+  return axis;
 }
 
 }  // namespace
@@ -28,7 +38,7 @@ WindowAxis make_window_axis(const char* op, Axis axis, int64_t size, int64_t win
     const int64_t total = last_end > size ? last_end - size : 0;
     w.before = total / 2;
     w.after = total - w.before;
-    return w;
+    return bounded(w);
   }
   if (padding.mode == Padding::Mode::kExplicit) {
     w.before = padding.explicit_pads[axis == Axis::kHeight ? 0 : 2];
@@ -53,7 +63,7 @@ WindowAxis make_window_axis(const char* op, Axis axis, int64_t size, int64_t win
          " - (", window, " - 1) * ", dilation, " - 1) / ", stride, ") + 1 (input ", size, ", padding (",
          w.before, ", ", w.after, "), window ", window, ", dilation_rate ", dilation, ", stride ", stride,
          ")");
-  return w;
+  return bounded(w);
 }
 
 }  // namespace konv

@@ -22,8 +22,8 @@ struct Padding {
 struct WindowAxis {
   int64_t size;      // elements of the input
   int64_t window;    // taps of the window: R or S
-  int64_t stride;    // input elements between neighbouring outputs
-  int64_t dilation;  // input elements between neighbouring taps
+  int64_t stride;    // input elements between neighbouring outputs; of one: at most the padded input
+  int64_t dilation;  // input elements between neighbouring taps; of one: 1
   int64_t before;    // padding in front of the input
   int64_t after;     // padding behind it
   int64_t out;       // outputs: P or Q

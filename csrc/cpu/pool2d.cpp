@@ -54,6 +54,8 @@ void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* s
   const bool spread = h.most() == 1 && w.tiles(), ascending = spread || w.period() == 1;
   const bool alone = ascending && tasks.channel_blocks == 1;  // nobody else writes between a task's pixels
   const bool streamed = worth_streaming(all_rows * w.results() * C * static_cast<int64_t>(sizeof(T)));
+  int64_t positions;  // too many for int64 are read by nobody: argmax refuses those that int32 can't count
+  const bool countable = !__builtin_mul_overflow(shape.h.window, shape.w.window, &positions);
   parallel_for(threads_for(tasks.count, work), tasks.count, [&](int64_t task, int) {
     const int64_t first_channel = task % tasks.channel_blocks * tasks.channels;
     const int64_t first_column = task / tasks.channel_blocks % tasks.column_blocks * tasks.columns;
@@ -64,7 +66,7 @@ void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* s
     row.pixel_size = C;
     row.row_step = h.step();
     row.column_step = w.step();
-    row.window_columns = shape.w.window;
+    row.window_columns = countable ? shape.w.window : 0;
     row.pixels = std::min(tasks.columns, w.results() - first_column);
     row.channels = std::min(tasks.channels, C - first_channel);
     row.runs = runs;
