@@ -68,7 +68,13 @@ def unfused(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def steps_of(model: Model, *, training: bool = False, for_backward: bool = False) -> list[str]:
     """Describe the steps that run: "conv" for one layer alone, "conv+norm+relu" for what became one."""
     graph = fused(model.graph, training=training, for_backward=for_backward)
-    return [step.layer.name + "+norm" * (step.norm is not None) + "+relu" * step.relu for step in graph.steps]
+    return [
+        step.layer.name
+        + "+norm" * (step.norm is not None)
+        + "+add" * (step.addend is not None)
+        + "+relu" * step.relu
+        for step in graph.steps
+    ]
 
 
 CHAINS: dict[str, tuple[Callable[[], list[Layer]], str, str]] = {
@@ -209,6 +215,66 @@ def test_sums_fuse(training: bool) -> None:
     x = Input(SHAPE)
     y = relu()(Add(name="a")([x, x, Conv2D(4, 1, name="c")(x)]))
     assert steps_of(Model(x, y), training=training, for_backward=training) == ["c", "a+relu"]
+
+
+def test_convolutions_take_sums_over() -> None:
+    x = Input(SHAPE)
+    conv = Conv2D(4, 1, name="c")(x)
+    norm = BatchNormalization(name="n")(conv)
+    for inputs in ([norm, x], [x, norm]):
+        assert steps_of(Model(x, relu()(Add(name="a")(inputs)))) == ["c+norm+add+relu"]
+    assert steps_of(Model(x, Add(name="a")([conv, x]))) == ["c+add"]
+    assert steps_of(Model(x, Add(name="a")([Dense(4, name="d")(x), x]))) == ["d+add"]
+    assert steps_of(Model(x, BatchNormalization(name="m")(Add(name="a")([conv, x])))) == ["c+add", "m"]
+    model = Model(x, relu()(Add(name="a")([norm, x])))
+    assert steps_of(model, training=True, for_backward=True) == ["c", "n", "a+relu"]
+
+
+def test_the_later_of_two_convolutions_takes_their_sum_over() -> None:
+    x = Input(SHAPE)
+    first, second = (Conv2D(4, 1, name=name)(x) for name in "cd")
+    norm = BatchNormalization(name="n")
+    assert steps_of(Model(x, relu()(Add(name="a")([norm(first), second])))) == ["c+norm", "d+add+relu"]
+    assert steps_of(Model(x, relu()(Add(name="a")([second, norm(first)])))) == ["d", "c+norm+add+relu"]
+
+
+def test_sums_that_do_not_fuse_with_convolutions() -> None:
+    x = Input(SHAPE)
+    conv = Conv2D(4, 1, name="c")(x)
+    add = Add(name="a")
+    assert steps_of(Model(x, add([conv, x, x]))) == ["c", "a"]
+    assert steps_of(Model(x, add([conv]))) == ["c", "a"]
+    assert steps_of(Model(x, add([conv, conv]))) == ["c", "a"]
+    assert steps_of(Model(x, [conv, add([conv, x])])) == ["c", "a"]
+    assert steps_of(Model(x, add([relu(name="r")(conv), x]))) == ["c+relu", "a"]
+    assert steps_of(Model(x, add([Conv2DTranspose(4, 1, name="t")(x), x]))) == ["t", "a"]
+    # Of other shapes, or maybe of others: sizes of 1 are repeated.
+    assert steps_of(Model(x, add([conv, Dense(1, name="d")(x)]))) == ["c", "d", "a"]
+    unknown = Input((None, 5, 4))
+    assert steps_of(Model(unknown, add([Conv2D(4, 1, name="c")(unknown), unknown]))) == ["c", "a"]
+
+
+class Halving(Add):
+    def forward(self, inputs: list[Array], context: Context) -> tuple[Array, Any]:
+        outputs, saved = super().forward(inputs, context)
+        return outputs / 2, saved
+
+
+def test_a_sum_with_a_pass_of_its_own_does_not_fuse() -> None:
+    x = Input(SHAPE)
+    assert steps_of(Model(x, Halving(name="h")([Conv2D(4, 1, name="c")(x), x]))) == ["c", "h"]
+
+
+def test_sums_of_convolutions_have_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = Input(SHAPE)
+    y = relu()(Add()([Conv2D(4, 3, padding="same")(x), x]))
+    z = Add()([SeparableConv2D(5, 3, padding="same")(y), Dense(5)(x)])
+    model = randomized(Model(x, [relu()(Add()([z, Conv2D(5, 1)(y)])), y]))
+    assert len(steps_of(model)) == 4
+    found = model.predict(images(), verbose=0)
+    unfused(monkeypatch)
+    for own, other in zip(found, model.predict(images(), verbose=0), strict=True):
+        assert_same_bits(own, other)
 
 
 def test_a_shared_layer_fuses_where_it_can() -> None:
@@ -381,14 +447,17 @@ def test_norm_in_the_kernel_is_within_the_bound(
     assert (found != expected).any()  # or nothing was fused
 
 
-def test_norm_beyond_the_largest_number_stays_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = randomized(chain(Conv2D(3, 3), BatchNormalization(epsilon=0.0), ReLU()))
-    conv, norm = model.layers[:2]
+@pytest.mark.parametrize("added", [False, True], ids=["", "sum"])
+def test_norm_beyond_the_largest_number_stays_apart(added: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, conv, norm = Input(SHAPE), Conv2D(4, 3, padding="same"), BatchNormalization(epsilon=0.0)
+    y = norm(conv(x))
+    model = randomized(Model(x, ReLU()(Add()([y, x]) if added else y)))
+    assert len(steps_of(model)) == 1
     kernel, bias = conv.get_weights()
-    tiny = np.full(3, 1e-30, np.float32)
+    tiny = np.full(4, 1e-30, np.float32)
     conv.set_weights([kernel * 1e30, bias * 0])
-    norm.set_weights([tiny, tiny, norm.moving_mean.value, np.full(3, 1e-38, np.float32)])
-    for gamma in (tiny, np.full(3, 1e19, np.float32)):  # scales of 1e-11, and of 1e38
+    norm.set_weights([tiny, tiny, norm.moving_mean.value, np.full(4, 1e-38, np.float32)])
+    for gamma in (tiny, np.full(4, 1e19, np.float32)):  # scales of 1e-11, and of 1e38
         norm.gamma.assign(gamma)
         found = model(images())
         with monkeypatch.context() as patched:
@@ -396,6 +465,8 @@ def test_norm_beyond_the_largest_number_stays_apart(monkeypatch: pytest.MonkeyPa
             expected = model(images())
         assert np.array_equal(np.isfinite(found), np.isfinite(expected))
         assert np.array_equal(np.isnan(found), np.isnan(expected))
+        finite = np.isfinite(expected)
+        np.testing.assert_allclose(found[finite], expected[finite], rtol=1e-4, atol=1e-4)
 
 
 def test_moving_averages_of_zeros_and_infinities() -> None:

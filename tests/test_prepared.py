@@ -38,7 +38,24 @@ def test_conv2d(case: ConvCase, algorithm: str, dtype: str) -> None:
     for images in (case.x[0], 1, 3):
         x = draw("x", (images, *case.x[1:]), dtype)
         expected = ops.conv2d(x, plain, bias, **case.options, activation="relu", algorithm=algorithm)
-        assert_same_bits(_core.apply_prepared(x, prepared, bias, True), expected)
+        assert_same_bits(_core.apply_prepared(x, prepared, bias, True, None), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "reference"])
+@pytest.mark.parametrize("case", CONV_CASES, ids=lambda case: case.name)
+def test_addend(case: ConvCase, algorithm: str, dtype: str) -> None:
+    """The bits of three passes: convolution and bias, sum, ReLU."""
+    kernel, bias = draw("kernel", case.kernel, dtype), draw("bias", case.kernel[-1:], dtype)
+    prepared = prepare(case, kernel, algorithm)
+    for images in (case.x[0], 3):
+        x = draw("x", (images, *case.x[1:]), dtype)
+        for added in (bias, None):
+            y = ops.conv2d(x, kernel, added, **case.options, algorithm=algorithm)
+            addend = draw("addend", y.shape, dtype)
+            total = _core.apply_prepared(x, prepared, added, False, addend)
+            assert_same_bits(total, y + addend)
+            assert_same_bits(_core.apply_prepared(x, prepared, added, True, addend), ops.relu(total))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -47,7 +64,7 @@ def test_dense(case: DenseCase, dtype: str) -> None:
     kernel = draw("kernel", (case.x[-1], case.units), dtype)
     prepared = _core.prepare_dense(kernel)
     for x in (draw("x", case.x, dtype), draw("x", (2, 3, case.x[-1]), dtype), draw("x", case.x[-1:], dtype)):
-        assert_same_bits(_core.apply_prepared(x, prepared, None, False), ops.dense(x, kernel))
+        assert_same_bits(_core.apply_prepared(x, prepared, None, False, None), ops.dense(x, kernel))
 
 
 def test_counts_its_bytes() -> None:
@@ -65,13 +82,19 @@ def test_messages() -> None:
     prepared = _core.prepare_conv2d(kernel, (5, 6, 4), (1, 1), "valid", (1, 1), 1, "auto")
     x = draw("x", (2, 5, 6, 4), "float32")
     with pytest.raises(ValueError, match=r"apply_prepared: x must end in the dimensions \(5, 6, 4\) of the"):
-        _core.apply_prepared(x[:, :, :5].copy(), prepared, None, False)
+        _core.apply_prepared(x[:, :, :5].copy(), prepared, None, False, None)
     with pytest.raises(ValueError, match=r"apply_prepared: x must end in .*, received \(4,\)"):
-        _core.apply_prepared(draw("x", (4,), "float32"), prepared, None, False)
+        _core.apply_prepared(draw("x", (4,), "float32"), prepared, None, False, None)
     with pytest.raises(TypeError, match="apply_prepared: x must have the dtype float32"):
-        _core.apply_prepared(x.astype("float64"), prepared, None, False)
+        _core.apply_prepared(x.astype("float64"), prepared, None, False, None)
     with pytest.raises(ValueError, match=r"apply_prepared: bias must have"):
-        _core.apply_prepared(x, prepared, draw("bias", (7,), "float32"), False)
+        _core.apply_prepared(x, prepared, draw("bias", (7,), "float32"), False, None)
+    for shape in ((2, 3, 4, 7), (1, 3, 4, 8), (3, 4, 8)):
+        message = rf"apply_prepared: addend must have the shape \(2, 3, 4, 8\), received \({str(shape)[1:-1]}\)"
+        with pytest.raises(ValueError, match=message):
+            _core.apply_prepared(x, prepared, None, False, draw("addend", shape, "float32"))
+    with pytest.raises(TypeError, match="apply_prepared: addend must have the dtype float32"):
+        _core.apply_prepared(x, prepared, None, False, draw("addend", (2, 3, 4, 8), "float64"))
     with pytest.raises(ValueError, match="prepare_conv2d: algorithm"):
         _core.prepare_conv2d(kernel, (5, 6, 4), (1, 1), "valid", (1, 1), 1, "magic")
     with pytest.raises(ValueError, match=r"prepare_dense: kernel must have 2 dimensions \(C, units\)"):

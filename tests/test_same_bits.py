@@ -238,11 +238,13 @@ def test_a_kernel_packed_late_changes_no_bit(isa: str, set_threads: Callable[[in
     bias = draw_once("packed late bias", (40,), float64)
     prepared = _core.prepare_conv2d(kernel, (10, 16, 512), (1, 1), "valid", (1, 1), 1, "auto")
     both = ops.conv2d(x, kernel, bias)
-    assert_same_bits(_core.apply_prepared(x, prepared, bias, False), both, "two images, prepared")
+    assert_same_bits(_core.apply_prepared(x, prepared, bias, False, None), both, "two images, prepared")
     for i in range(2):
         image, whole = x[i : i + 1], both[i : i + 1]
         assert_same_bits(ops.conv2d(image, kernel, bias), whole, f"image {i}")
-        assert_same_bits(_core.apply_prepared(image, prepared, bias, False), whole, f"image {i}, prepared")
+        assert_same_bits(
+            _core.apply_prepared(image, prepared, bias, False, None), whole, f"image {i}, prepared"
+        )
 
 
 def test_predictions_of_an_image_do_not_depend_on_its_batch(

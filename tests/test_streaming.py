@@ -73,6 +73,18 @@ def test_convolutions(isa: str, dtype: np.dtype[Any], case: ConvCase) -> None:
         assert_same_bits(result, np.concatenate([first, second]))
 
 
+@pytest.mark.parametrize("algorithm", ["direct", "winograd"])
+def test_sums_with_convolutions(isa: str, algorithm: str) -> None:
+    """An image alone is not streamed."""
+    x, kernel = draw("x", (2, 113, 112, 16), "float32"), draw("kernel", (3, 3, 16, 256), "float32")
+    addend = draw("addend", (2, 113, 112, 256), "float32")
+    prepared = _core.prepare_conv2d(kernel, x.shape[1:], (1, 1), "same", (1, 1), 1, algorithm)
+    whole = _core.apply_prepared(x, prepared, None, True, addend)
+    assert whole.nbytes > STREAMED
+    parts = [_core.apply_prepared(x[i : i + 1], prepared, None, True, addend[i : i + 1]) for i in range(2)]
+    assert_same_bits(whole, np.concatenate(parts))
+
+
 @pytest.mark.parametrize("channels", [16, 21])
 def test_pooling(isa: str, dtype: np.dtype[Any], channels: int) -> None:
     shape: Shape = (STREAMED // (16 * channels * dtype.itemsize) + 3, 4, 4, channels)

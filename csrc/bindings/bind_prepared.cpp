@@ -53,7 +53,7 @@ PreparedKernel prepare_dense(const py::array& kernel) {
 }
 
 py::array apply_prepared(const py::array& x, const PreparedKernel& prepared, const OptionalArray& bias,
-                         bool relu) {
+                         bool relu, const OptionalArray& addend) {
   const char* op = "apply_prepared";
   const Dims dims = dims_of(x);
   const size_t rank = prepared.image.size();
@@ -65,11 +65,14 @@ py::array apply_prepared(const py::array& x, const PreparedKernel& prepared, con
   for (int64_t axis : result) images = checked_multiply(op, "x", images, axis);
   result.insert(result.end(), prepared.result.begin(), prepared.result.end());
   if (bias) require_bias(op, dims_of(*bias), result.back());
+  if (addend) require_dims(op, "addend", dims_of(*addend), result);
   return std::visit(
       [&](const auto& kernel) {
         using T = typename std::decay_t<decltype(kernel)>::Element;
-        const T *xs = data_of<T>(op, "x", x), *bs = optional_data_of<T>(op, "bias", bias);
-        cpu::Buffer y = without_gil([&] { return kernel.forward(op, images, xs, bs, relu); });
+        const T* xs = data_of<T>(op, "x", x);
+        const cpu::Epilogue<T> epilogue = {optional_data_of<T>(op, "bias", bias),
+                                           optional_data_of<T>(op, "addend", addend), relu};
+        cpu::Buffer y = without_gil([&] { return kernel.forward(op, images, xs, epilogue); });
         return to_array<T>(std::move(y), result);
       },
       prepared.kernel);

@@ -40,8 +40,8 @@ class PreparedConv2d {
 
   PreparedConv2d(const char* op, const Conv2dShape& shape, const T* kernel, AlgorithmChoice choice);
 
-  // As conv2d_forward of shape(images).
-  Buffer forward(const char* op, int64_t images, const T* x, const T* bias, bool relu) const;
+  // As conv2d_forward of shape(images), with any epilogue.
+  Buffer forward(const char* op, int64_t images, const T* x, const Epilogue<T>& epilogue) const;
 
   Conv2dShape shape(int64_t images) const {
     Conv2dShape shape = shape_;

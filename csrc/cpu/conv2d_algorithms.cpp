@@ -8,6 +8,7 @@
 #include "cpu/conv2d.hpp"
 #include "cpu/conv2d_grouped_plan.hpp"
 #include "cpu/conv2d_winograd_plan.hpp"
+#include "cpu/elementwise.hpp"
 
 namespace konv::cpu {
 namespace {
@@ -173,7 +174,7 @@ AlgorithmChoice choose_algorithm(const char* op, const std::string& name) {
 template <class T>
 Buffer conv2d_forward(const char* op, const Conv2dShape& shape, const T* x, const T* kernel, const T* bias,
                       bool relu, AlgorithmChoice choice) {
-  return plan(kForward<T>, op, shape, choice)().forward(op, shape, x, kernel, bias, relu);
+  return plan(kForward<T>, op, shape, choice)().forward(op, shape, x, kernel, {bias, nullptr, relu});
 }
 
 template <class T>
@@ -184,9 +185,13 @@ PreparedConv2d<T>::PreparedConv2d(const char* op, const Conv2dShape& shape, cons
       packed_(algorithm_.pack(op, shape, kernel)) {}
 
 template <class T>
-Buffer PreparedConv2d<T>::forward(const char* op, int64_t images, const T* x, const T* bias,
-                                  bool relu) const {
-  return algorithm_.packed_forward(op, shape(images), x, packed_.template as<T>(), bias, relu);
+Buffer PreparedConv2d<T>::forward(const char* op, int64_t images, const T* x,
+                                  const Epilogue<T>& epilogue) const {
+  const Conv2dShape shape = this->shape(images);
+  const T *packed = packed_.template as<T>(), *addend = epilogue.addend;
+  if (!addend || algorithm_.adds) return algorithm_.packed_forward(op, shape, x, packed, epilogue);
+  const Buffer y = algorithm_.packed_forward(op, shape, x, packed, {epilogue.bias, nullptr, false});
+  return add(op, y.template as<T>(), addend, images * shape.h.out * shape.w.out * shape.K, epilogue.relu);
 }
 
 template <class T>

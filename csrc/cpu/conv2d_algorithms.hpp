@@ -7,15 +7,24 @@
 
 namespace konv::cpu {
 
+// What becomes of the sums of a convolution: the bias (a value a filter) and then the addend (of the shape of
+// y) are added, each if it isn't null, then ReLU. The bits are those of three passes.
+template <class T>
+struct Epilogue {
+  const T* bias;
+  const T* addend;
+  bool relu;
+};
+
 // A forward pass, whole or in its two steps. The packed kernel is in the algorithm's own form, for one shape
 // but any number of images.
 template <class T>
 struct ForwardAlgorithm {
-  Buffer (*forward)(const char* op, const Conv2dShape&, const T* x, const T* kernel, const T* bias,
-                    bool relu);
+  Buffer (*forward)(const char* op, const Conv2dShape&, const T* x, const T* kernel, const Epilogue<T>&);
   Buffer (*pack)(const char* op, const Conv2dShape&, const T* kernel);
-  Buffer (*packed_forward)(const char* op, const Conv2dShape&, const T* x, const T* packed, const T* bias,
-                           bool relu);
+  Buffer (*packed_forward)(const char* op, const Conv2dShape&, const T* x, const T* packed,
+                           const Epilogue<T>&);
+  bool adds;  // else an epilogue has no addend
 };
 
 template <class T>

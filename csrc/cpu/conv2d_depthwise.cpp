@@ -42,9 +42,11 @@ class DepthwiseRun {
 
   int64_t scratch_bytes() const { return width_ * channels_ * sizeof(T); }
 
-  void run(const T* x, const T* packed, const T* bias, bool relu, T* y, void* scratch) const {
-    const T* biases = bias;
-    if (bias && width_ > 1) biases = repeat(bias, static_cast<T*>(scratch));
+  static constexpr bool kAdds = false;
+
+  void run(const T* x, const T* packed, const Epilogue<T>& epilogue, T* y, void* scratch) const {
+    const T* biases = epilogue.bias;
+    if (biases && width_ > 1) biases = repeat(biases, static_cast<T*>(scratch));
     const int64_t x_row = w_.sources * channels_, y_row = w_.results * channels_;
     const int64_t rows = problem_.images * h_.results;
     const bool streamed = worth_streaming(rows * y_row * sizeof(T)) && channels_ % kernels_.lanes == 0;
@@ -65,7 +67,7 @@ class DepthwiseRun {
         row.result = y + i * y_row + first;
         row.sources = 1;
         row.bias = biases ? biases + first : nullptr;
-        row.relu = relu;
+        row.relu = epilogue.relu;
         row.streamed = streamed;
         kernels_.forward(row);
       }
@@ -99,7 +101,7 @@ template <class T>
 Buffer depthwise_input_gradient(const char* op, const Conv2dShape& s, const T* grad, const T* kernel,
                                 const T* bias) {
   const DepthwiseRun<T> run(forward_problem(s), input_gradient_axis(s.h), input_gradient_axis(s.w));
-  return run_alone(op, run, s.x_dims(), grad, kernel, bias, false);
+  return run_alone(op, run, s.x_dims(), grad, kernel, {bias, nullptr, false});
 }
 
 #define KONV_INSTANTIATE(T)                            \

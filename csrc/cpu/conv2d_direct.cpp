@@ -104,13 +104,15 @@ class DirectRun {
   // Where there is one block of pixels, each panel of the kernel is used once: it is packed just before.
   bool packs_late() const { return blocks() == 1; }
 
-  // Every output of the problem is written; bias may be null.
-  void run(const T* x, const T* packed, const T* bias, bool relu, T* y, void* scratch) const {
-    run_tasks(x, {packed, nullptr}, bias, relu, y, scratch, balanced_splits());
+  static constexpr bool kAdds = true;
+
+  // Every output of the problem is written.
+  void run(const T* x, const T* packed, const Epilogue<T>& epilogue, T* y, void* scratch) const {
+    run_tasks(x, {packed, nullptr}, epilogue, y, scratch, balanced_splits());
   }
 
-  void run_late(const T* x, const T* kernel, const T* bias, bool relu, T* y, void* scratch) const {
-    run_tasks(x, {nullptr, kernel}, bias, relu, y, scratch,
+  void run_late(const T* x, const T* kernel, const Epilogue<T>& epilogue, T* y, void* scratch) const {
+    run_tasks(x, {nullptr, kernel}, epilogue, y, scratch,
               std::max(balanced_splits(), ceil_div(filter_blocks_, late_blocks())));
   }
 
@@ -126,7 +128,7 @@ class DirectRun {
   };
 
   // Each task runs a block of pixels for one of about equal splits of the filters.
-  void run_tasks(const T* x, const Kernel& kernel, const T* bias, bool relu, T* y, void* scratch,
+  void run_tasks(const T* x, const Kernel& kernel, const Epilogue<T>& epilogue, T* y, void* scratch,
                  int64_t splits) const {
     Carver one;
     carve_thread(one);
@@ -136,7 +138,7 @@ class DirectRun {
       DirectScratch<T> s = carve_thread(own);
       const int64_t split = index % splits, rest = index / splits;
       run_task(
-          x, kernel, bias, relu, y, s,
+          x, kernel, epilogue, y, s,
           {rest / problem_.groups / image_blocks, rest / problem_.groups % image_blocks,
            rest % problem_.groups, filter_blocks_ * split / splits, filter_blocks_ * (split + 1) / splits});
     });
@@ -215,7 +217,7 @@ class DirectRun {
     return s.panels;
   }
 
-  void run_task(const T* x, const Kernel& kernel, const T* bias, bool relu, T* y, DirectScratch<T>& s,
+  void run_task(const T* x, const Kernel& kernel, const Epilogue<T>& epilogue, T* y, DirectScratch<T>& s,
                 const Task& task) const {
     fill_block_tables(plan_, task.block, s.tables);
     fill_pixels(plan_, s.tables, problem_.y_row, problem_.y_column, s.pixel, s.out);
@@ -224,6 +226,8 @@ class DirectRun {
       x_block += (problem_.h.origin + s.tables.first_row * problem_.h.stride) * problem_.x_row +
                  (problem_.w.origin + s.tables.first_column * problem_.w.stride) * problem_.x_column;
     const int64_t first_filter = task.first_filter * tile_.block_filters;
+    const int64_t filter = task.group * problem_.filters + first_filter;
+    const int64_t y_offset = task.image * problem_.y_image + filter;
     for (int64_t first = 0; first < problem_.channels; first += plan_.channels) {
       const int64_t channels = std::min(plan_.channels, problem_.channels - first);
       if (!in_place_)
@@ -239,11 +243,12 @@ class DirectRun {
       b.packed_taps = plan_.taps;
       b.blocks = task.last_filter - task.first_filter;
       b.filters = problem_.filters - first_filter;
-      b.y = y + task.image * problem_.y_image + task.group * problem_.filters + first_filter;
+      b.y = y + y_offset;
       b.accumulate = first > 0;
       b.finish = first + channels == problem_.channels;
-      b.bias = bias ? bias + task.group * problem_.filters + first_filter : nullptr;
-      b.relu = relu;
+      b.bias = epilogue.bias ? epilogue.bias + filter : nullptr;
+      b.addend = epilogue.addend ? epilogue.addend + y_offset : nullptr;
+      b.relu = epilogue.relu;
       // Rows that the same rows of taps reach go together; the others' taps would only add zeros.
       for (int64_t row = 0, next; row < s.tables.rows; row = next) {
         const TapRange live = live_taps(problem_.h, s.tables.first_row + row);

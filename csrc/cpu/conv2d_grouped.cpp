@@ -43,20 +43,22 @@ class GroupedRun {
 
   int64_t scratch_bytes() const { return threads_ * GroupedScratch<T>::bytes(plan_); }
 
-  void run(const T* x, const T* packed, const T* bias, bool relu, T* y, void* scratch) const {
+  static constexpr bool kAdds = false;
+
+  void run(const T* x, const T* packed, const Epilogue<T>& epilogue, T* y, void* scratch) const {
     const int64_t thread_bytes = GroupedScratch<T>::bytes(plan_);
     parallel_for(threads_, problem_.images * plan_.bands * plan_.lane_blocks, [&](int64_t task, int thread) {
       Carver own(static_cast<char*>(scratch) + thread * thread_bytes);
       const GroupedScratch<T> s(plan_, own);
       const int64_t block = task % plan_.lane_blocks, band = task / plan_.lane_blocks % plan_.bands,
                     image = task / plan_.lane_blocks / plan_.bands;
-      run_band(x + image * plan_.h.sources * plan_.w.sources * plan_.sources, packed, bias, relu,
+      run_band(x + image * plan_.h.sources * plan_.w.sources * plan_.sources, packed, epilogue,
                y + image * plan_.h.results * plan_.w.results * plan_.results, s, band, block);
     });
   }
 
  private:
-  void run_band(const T* x, const T* packed, const T* bias, bool relu, T* y, const GroupedScratch<T>& s,
+  void run_band(const T* x, const T* packed, const Epilogue<T>& epilogue, T* y, const GroupedScratch<T>& s,
                 int64_t band, int64_t block) const {
     const int64_t begin = band * plan_.band, end = std::min(plan_.h.results, begin + plan_.band);
     const int64_t first = block * plan_.lanes, y_row = plan_.w.results * plan_.results;
@@ -77,8 +79,8 @@ class GroupedRun {
       row.run_count = plan_.runs.size();
       row.channels = plan_.lanes_of(block);
       row.result = y + i * y_row + first;
-      row.bias = bias ? bias + first : nullptr;
-      row.relu = relu;
+      row.bias = epilogue.bias ? epilogue.bias + first : nullptr;
+      row.relu = epilogue.relu;
       kernels_.forward(row);
     }
   }
@@ -104,7 +106,7 @@ Buffer grouped_input_gradient(const char* op, const Conv2dShape& s, const T* gra
   std::swap(problem.channels, problem.filters);
   std::swap(problem.kernel_channel, problem.kernel_filter);
   const GroupedRun<T> run(problem, input_gradient_axis(s.h), input_gradient_axis(s.w));
-  return run_alone(op, run, s.x_dims(), grad, kernel, bias, false);
+  return run_alone(op, run, s.x_dims(), grad, kernel, {bias, nullptr, false});
 }
 
 #define KONV_INSTANTIATE(T)                          \

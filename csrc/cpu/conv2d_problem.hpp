@@ -4,10 +4,11 @@
 //   int64_t packed_bytes() const;                       of the kernel in the algorithm's own form, which
 //   void pack(const T* kernel, T* packed) const;        depends on neither x nor the number of images
 //   int64_t scratch_bytes() const;
-//   void run(const T* x, const T* packed, const T* bias, bool relu, T* y, void* scratch) const;
+//   static constexpr bool kAdds;                        whether an epilogue may have an addend
+//   void run(const T* x, const T* packed, const Epilogue<T>&, T* y, void* scratch) const;
 // and, where packing the whole kernel first may not pay,
 //   bool packs_late() const;                            if so, then in place of pack() and run()
-//   void run_late(const T* x, const T* kernel, const T* bias, bool relu, T* y, void* scratch) const;
+//   void run_late(const T* x, const T* kernel, const Epilogue<T>&, T* y, void* scratch) const;
 #pragma once
 
 #include <algorithm>
@@ -65,29 +66,29 @@ int64_t packed_bytes_for_one_call(const Run& run) {
 
 // packed: memory for packed_bytes_for_one_call.
 template <class Run, class T>
-void pack_and_run(const Run& run, const T* x, const T* kernel, const T* bias, bool relu, T* y, Buffer& packed,
-                  Buffer& scratch) {
+void pack_and_run(const Run& run, const T* x, const T* kernel, const Epilogue<T>& epilogue, T* y,
+                  Buffer& packed, Buffer& scratch) {
   if constexpr (kMayPackLate<Run>) {
-    if (run.packs_late()) return run.run_late(x, kernel, bias, relu, y, scratch.data());
+    if (run.packs_late()) return run.run_late(x, kernel, epilogue, y, scratch.data());
   }
   run.pack(kernel, packed.template as<T>());
-  run.run(x, packed.template as<T>(), bias, relu, y, scratch.data());
+  run.run(x, packed.template as<T>(), epilogue, y, scratch.data());
 }
 
 // A call whose result, of the dimensions `y`, one run makes.
 template <class Run, class T>
 Buffer run_alone(const char* op, const Run& run, const std::array<int64_t, 4>& y, const T* x, const T* kernel,
-                 const T* bias, bool relu) {
+                 const Epilogue<T>& epilogue) {
   const int64_t bytes = checked_bytes(op, "the result", y, sizeof(T));
   auto [result, packed, scratch] = allocate(op, {bytes, packed_bytes_for_one_call(run), run.scratch_bytes()});
-  if (bytes > 0) pack_and_run(run, x, kernel, bias, relu, result.template as<T>(), packed, scratch);
+  if (bytes > 0) pack_and_run(run, x, kernel, epilogue, result.template as<T>(), packed, scratch);
   return std::move(result);
 }
 
 template <class Run, class T>
-Buffer run_forward(const char* op, const Conv2dShape& shape, const T* x, const T* kernel, const T* bias,
-                   bool relu) {
-  return run_alone(op, Run(forward_problem(shape)), shape.y_dims(), x, kernel, bias, relu);
+Buffer run_forward(const char* op, const Conv2dShape& shape, const T* x, const T* kernel,
+                   const Epilogue<T>& epilogue) {
+  return run_alone(op, Run(forward_problem(shape)), shape.y_dims(), x, kernel, epilogue);
 }
 
 template <class Run, class T>
@@ -100,17 +101,17 @@ Buffer pack_forward(const char* op, const Conv2dShape& shape, const T* kernel) {
 
 template <class Run, class T>
 Buffer run_packed_forward(const char* op, const Conv2dShape& shape, const T* x, const T* packed,
-                          const T* bias, bool relu) {
+                          const Epilogue<T>& epilogue) {
   const Run run(forward_problem(shape));
   const int64_t bytes = checked_bytes(op, "the result", shape.y_dims(), sizeof(T));
   auto [result, scratch] = allocate(op, {bytes, run.scratch_bytes()});
-  if (bytes > 0) run.run(x, packed, bias, relu, result.template as<T>(), scratch.data());
+  if (bytes > 0) run.run(x, packed, epilogue, result.template as<T>(), scratch.data());
   return std::move(result);
 }
 
 template <class Run, class T>
 constexpr ForwardAlgorithm<T> kForwardAlgorithm = {run_forward<Run, T>, pack_forward<Run, T>,
-                                                   run_packed_forward<Run, T>};
+                                                   run_packed_forward<Run, T>, Run::kAdds};
 
 template <class Run, class T>
 Buffer run_input_gradient(const char* op, const Conv2dShape& shape, const T* grad, const T* kernel,
@@ -129,7 +130,7 @@ Buffer run_input_gradient(const char* op, const Conv2dShape& shape, const T* gra
   T* grad_x = result.template as<T>();
   fill_unreached(shape, problems, bias, grad_x);
   for (const ConvProblem& problem : problems)
-    pack_and_run(Run(problem), grad, kernel, bias, false, grad_x, packed, scratch);
+    pack_and_run(Run(problem), grad, kernel, {bias, nullptr, false}, grad_x, packed, scratch);
   return std::move(result);
 }
 

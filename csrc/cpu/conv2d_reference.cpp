@@ -30,7 +30,8 @@ int64_t output_at(const WindowAxis& axis, int64_t position, int64_t tap) {
 }
 
 template <class T>
-Buffer forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel, const T* bias, bool relu) {
+Buffer forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel,
+               const Epilogue<T>& epilogue) {
   const Offsets at{s};
   Buffer result = allocate(op, checked_bytes(op, "the result", s.y_dims(), sizeof(T)));
   T* y = result.as<T>();
@@ -47,8 +48,8 @@ Buffer forward(const char* op, const Conv2dShape& s, const T* x, const T* kernel
               sum +=
                   static_cast<double>(x[at.x(n, s.h.position(p, r), s.w.position(q, t), first_channel + c)]) *
                   kernel[at.kernel(r, t, c, k)];
-        if (bias) sum += bias[k];
-        y[at.y(n, p, q, k)] = static_cast<T>(relu && sum <= 0 ? 0.0 : sum);
+        if (epilogue.bias) sum += epilogue.bias[k];
+        y[at.y(n, p, q, k)] = static_cast<T>(epilogue.relu && sum <= 0 ? 0.0 : sum);
       }
   });
   return result;
@@ -65,7 +66,7 @@ Buffer copy_kernel(const char* op, const Conv2dShape& s, const T* kernel) {
 
 template <class T>
 ForwardAlgorithm<T> reference_forward() {
-  return {forward<T>, copy_kernel<T>, forward<T>};
+  return {forward<T>, copy_kernel<T>, forward<T>, false};
 }
 
 template <class T>

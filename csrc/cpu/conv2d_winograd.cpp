@@ -93,8 +93,11 @@ class WinogradRun {
     return threads_ * one.bytes();
   }
 
-  // Every output of the problem is written; bias may be null.
-  void run(const float* x, const float* packed, const float* bias, bool relu, float* y, void* scratch) const {
+  static constexpr bool kAdds = true;
+
+  // Every output of the problem is written.
+  void run(const float* x, const float* packed, const Epilogue<float>& epilogue, float* y,
+           void* scratch) const {
     Carver one;
     carve_thread(one);
     const int64_t result_bytes = problem_.images * problem_.y_image * static_cast<int64_t>(sizeof(float));
@@ -105,7 +108,7 @@ class WinogradRun {
       const WinogradScratch s = carve_thread(own);
       const int64_t split = task % splits_, group = task / splits_ % problem_.groups,
                     block = task / splits_ / problem_.groups;
-      run_task(x, packed, bias, relu, y, s, streamed, group, units_ * block / tasks_,
+      run_task(x, packed, epilogue, y, s, streamed, group, units_ * block / tasks_,
                units_ * (block + 1) / tasks_, panels_ * split / splits_, panels_ * (split + 1) / splits_);
     });
   }
@@ -146,17 +149,18 @@ class WinogradRun {
   }
 
   // Tiles [first_unit, last_unit) and panels [first_panel, last_panel).
-  void run_task(const float* x, const float* packed, const float* bias, bool relu, float* y,
+  void run_task(const float* x, const float* packed, Epilogue<float> epilogue, float* y,
                 const WinogradScratch& s, bool streamed, int64_t group, int64_t first_unit, int64_t last_unit,
                 int64_t first_panel, int64_t last_panel) const {
     const int64_t B = kernels_.block_filters;
     y += group * problem_.filters;
-    if (bias) bias += group * problem_.filters;
+    if (epilogue.bias) epilogue.bias += group * problem_.filters;
+    if (epilogue.addend) epilogue.addend += group * problem_.filters;
     if (plan_.adjoint) {
       const int64_t first = first_panel * B, last = std::min(problem_.filters, last_panel * B);
       for (int64_t image = first_unit; image < last_unit; ++image)
-        fill(bias, y + image * problem_.y_image, first, last);
-      bias = nullptr;
+        fill(epilogue.bias, y + image * problem_.y_image, first, last);
+      epilogue.bias = nullptr;
     }
     const int64_t end = last_unit * unit_tiles_;
     for (int64_t first = first_unit * unit_tiles_, count; first < end; first += count) {
@@ -187,8 +191,9 @@ class WinogradRun {
         r.patches = s.result;
         r.tiles = count;
         r.filters = std::min(B, problem_.filters - panel * B);
-        r.bias = bias ? bias + panel * B : nullptr;
-        r.relu = relu;
+        r.bias = epilogue.bias ? epilogue.bias + panel * B : nullptr;
+        r.addend = epilogue.addend ? epilogue.addend + panel * B : nullptr;
+        r.relu = epilogue.relu;
         r.y = y + panel * B;
         r.row_stride = problem_.y_row;
         r.column_stride = problem_.y_column;

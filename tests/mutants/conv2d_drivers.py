@@ -13,6 +13,7 @@ NON_FINITE = "test_conv2d.py::test_non_finite_pixels"
 TRANSPOSE = "test_conv2d_transpose.py::test_forward"
 TRANSPOSE_EXACT = "test_conv2d_transpose.py::test_integers_are_exact"
 THREADS = "test_same_bits.py::test_threads_do_not_change_a_bit"
+ADDEND = "test_prepared.py::test_addend"
 BATCH = "test_same_bits.py::test_an_image_does_not_depend_on_its_batch"
 
 MUTANTS = {
@@ -158,6 +159,12 @@ MUTANTS = {
     ],
     "cpu/conv2d_direct.cpp": [
         (
+            "every image has the first one's addend",
+            "epilogue.addend + y_offset",
+            "epilogue.addend + filter",
+            ADDEND,
+        ),
+        (
             "columns of the kernel are rows",
             "problem.w.tap_stride) * problem.kernel_column",
             "problem.w.tap_stride) * problem.kernel_row",
@@ -177,14 +184,14 @@ MUTANTS = {
         ),
         (
             "every group writes the first filters",
-            "problem_.y_image + task.group * problem_.filters",
-            "problem_.y_image",
+            "task.image * problem_.y_image + filter;",
+            "task.image * problem_.y_image + first_filter;",
             FORWARD,
         ),
         (
             "every group adds the first bias",
-            "bias ? bias + task.group * problem_.filters",
-            "bias ? bias",
+            "epilogue.bias ? epilogue.bias + filter",
+            "epilogue.bias ? epilogue.bias",
             FORWARD,
         ),
         ("every image reads the first", "x + task.image * problem_.x_image", "x", FORWARD),
@@ -371,8 +378,8 @@ MUTANTS = {
     ],
     "cpu/conv2d_reference.cpp": [
         ("the first row of taps is dropped", "r = s.h.first_tap(p); r", "r = s.h.first_tap(p) + 1; r", EXACT),
-        ("the bias is missing", "if (bias) sum += bias[k];", "", EXACT),
-        ("ReLU turns NaN into zero", "relu && sum <= 0", "relu && !(sum > 0)", NON_FINITE),
+        ("the bias is missing", "if (epilogue.bias) sum += epilogue.bias[k];", "", EXACT),
+        ("ReLU turns NaN into zero", "epilogue.relu && sum <= 0", "epilogue.relu && !(sum > 0)", NON_FINITE),
         (
             "every group reads the first channels",
             "first_channel = k / s.group_filters() * s.group_channels();",
@@ -395,6 +402,18 @@ MUTANTS = {
         ),
     ],
     "cpu/conv2d_algorithms.cpp": [
+        (
+            "an algorithm that can't add forgets the addend",
+            "if (!addend || algorithm_.adds)",
+            "if (true)",
+            ADDEND,
+        ),
+        (
+            "ReLU comes before the addend, too",
+            "{epilogue.bias, nullptr, false});",
+            "{epilogue.bias, nullptr, epilogue.relu});",
+            ADDEND,
+        ),
         (
             "a rule is asked about shapes that its algorithm can't do",
             "if (row.can_do(shape) &&\n"
@@ -455,7 +474,12 @@ MUTANTS = {
             "",
             GRAD_X,
         ),
-        ("every block of lanes adds the first bias", "bias ? bias + first", "bias ? bias", FORWARD),
+        (
+            "every block of lanes adds the first bias",
+            "epilogue.bias ? epilogue.bias + first",
+            "epilogue.bias ? epilogue.bias",
+            FORWARD,
+        ),
     ],
     "cpu/conv2d_grouped_kernel_gradient.cpp": [
         (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 FORWARD = "test_conv2d.py::test_forward"
 RELU = "test_conv2d.py::test_forward_with_relu"
+ADDEND = "test_prepared.py::test_addend"
 GRAD_X = "test_conv2d.py::test_gradient_of_x"
 STREAMED = "test_streaming.py::test_convolutions"
 GRAD_KERNEL = "test_conv2d.py::test_gradient_of_kernel"
@@ -129,14 +130,14 @@ MUTANTS = {
         ),
         (
             "forward skips the second vector of filters",
-            "int) { store(to, sum); }",
-            "int j) { if (j == 0) store(to, sum); }",
+            "int) { store(b.y + at, sum); }",
+            "int j) { if (j == 0) store(b.y + at, sum); }",
             FORWARD,
         ),
         (
             "forward skips the tail of the filters",
-            "if (count[j] > 0) store_partial(to, sum, count[j]);",
-            "(void)to, (void)sum, (void)j;",
+            "if (count[j] > 0) store_partial(b.y + at, sum, count[j]);",
+            "(void)at, (void)sum, (void)j;",
             FORWARD,
         ),
         (
@@ -154,17 +155,25 @@ MUTANTS = {
         ),
         (
             "the sums of earlier channels are overwritten",
-            "if (b.accumulate) {\n    if",
-            "if (false) {\n    if",
+            "if (b.accumulate) add(b.y);",
+            "",
             FORWARD,
         ),
         ("every block of channels adds the bias", "if (b.finish && b.bias)", "if (b.bias)", FORWARD),
         ("ReLU is missing", "if (b.finish && b.relu)", "if (false)", RELU),
         (
             "streamed tiles are not written",
-            "int) { stream(to, sum); }",
-            "int) { (void)to, (void)sum; }",
+            "int) { stream(b.y + at, sum); }",
+            "int) { (void)at, (void)sum; }",
             STREAMED,
+        ),
+        ("the addend is missing", "if (b.finish && b.addend) add(b.addend);", "", ADDEND),
+        ("every block of channels adds the addend", "if (b.finish && b.addend)", "if (b.addend)", ADDEND),
+        (
+            "the addend's tail is missing",
+            "if (count[j] > 0) sum = load_partial(from",
+            "if (false) sum = load_partial(from",
+            ADDEND,
         ),
         ("every block of channels ends in ReLU", "if (b.finish && b.relu)", "if (b.relu)", RELU),
         (

@@ -8,6 +8,7 @@ from __future__ import annotations
 FORWARD = "test_winograd.py::test_forward_is_exact_on_integers"
 GRAD_X = "test_winograd.py::test_gradient_of_x_is_exact_on_integers"
 RELU = "test_winograd.py::test_relu_comes_last"
+ADDEND = "test_prepared.py::test_addend"
 THREADS = "test_winograd.py::test_threads_do_not_change_a_bit"
 BATCH = "test_winograd.py::test_an_image_does_not_depend_on_its_batch"
 STREAMED = "test_winograd.py::test_streamed_results_have_the_same_bits"
@@ -282,15 +283,17 @@ MUTANTS = {
         ),
         (
             "ReLU comes before the bias",
-            "if (r.bias) v += bias;\n        return r.relu ? relu<float>(v) : v;",
-            "if (r.relu) v = relu<float>(v);\n        return r.bias ? v + bias : v;",
+            "if (r.bias) v += bias;\n        if (r.addend)",
+            "if (r.relu) v = relu<float>(v);\n        if (r.bias) v += bias;\n        if (r.addend)",
             RELU,
         ),
+        ("the addend is missing", "if (r.addend) v +=", "if (false) v +=", ADDEND),
+        ("every pixel has the first one's addend", "r.addend + (to - r.y)", "r.addend + k", ADDEND),
         ("tiles of the adjoint don't add up", "store(to, load(to) + v);", "store(to, v);", GRAD_X),
         (
             "edges of the adjoint don't add up",
-            "Add ? load_lanes(to, count) + v : finish(v)",
-            "finish(v)",
+            "Add ? load_lanes(to, count) + v : finish(v, to)",
+            "finish(v, to)",
             GRAD_X,
         ),
         (
@@ -300,7 +303,7 @@ MUTANTS = {
             FORWARD,
         ),
         ("pixels behind the image are written", "if (!inside.has(i, j)) return;", "", FORWARD),
-        ("streamed results miss ReLU", "stream(to, finish(v));", "stream(to, v);", STREAMED),
+        ("streamed results miss ReLU", "stream(to, finish(v, to));", "stream(to, v);", STREAMED),
         (
             "a streamed kernel is stored a vector off",
             "            stream(point, v);",
@@ -309,6 +312,13 @@ MUTANTS = {
         ),
     ],
     "cpu/conv2d_winograd.cpp": [
+        ("every panel has the first one's addend", "epilogue.addend + panel * B", "epilogue.addend", ADDEND),
+        (
+            "every group has the first one's addend",
+            "if (epilogue.addend) epilogue.addend +=",
+            "if (false) epilogue.addend +=",
+            ADDEND,
+        ),
         (
             "a block of channels forgets those before",
             "p.accumulate = c > 0;",
@@ -352,10 +362,15 @@ MUTANTS = {
             "packed + panel * panel_size() + c * B",
             FORWARD,
         ),
-        ("every pass has the bias of the first", "bias ? bias + panel * B : nullptr", "bias", FORWARD),
+        (
+            "every pass has the bias of the first",
+            "epilogue.bias ? epilogue.bias + panel * B : nullptr",
+            "epilogue.bias",
+            FORWARD,
+        ),
         (
             "the adjoint adds to what lay there",
-            "fill(bias, y + image * problem_.y_image, first, last);",
+            "fill(epilogue.bias, y + image * problem_.y_image, first, last);",
             "",
             GRAD_X,
         ),

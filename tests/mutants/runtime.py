@@ -192,6 +192,14 @@ MUTANTS = {
             "test_backend.py::test_the_kernels_refuse_what_they_would_misread",
         ),
     ],
+    "bindings/bind_prepared.cpp": [
+        (
+            "an addend of another shape is misread",
+            "if (addend) require_dims",
+            "if (false) require_dims",
+            "test_prepared.py::test_messages",
+        ),
+    ],
     "bindings/bind_conv2d.cpp": [
         (
             "transposed exchanges x and grad in the gradient of the kernel",

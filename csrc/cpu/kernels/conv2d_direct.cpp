@@ -112,37 +112,39 @@ KONV_INLINE void finish_tile(const DirectBlock<T>& b, Vector<T> (&acc)[Rows][Vec
   int64_t count[Vectors];  // lanes that have a filter
   for (int j = 0; j < Vectors; ++j) count[j] = minimum(kLanes<T>, b.filters - k - j * kLanes<T>);
   const bool whole = count[Vectors - 1] == kLanes<T>;
-  T* y[Rows];
-  for (int i = 0; i < Rows; ++i) y[i] = b.y + out[i] + k;
+  int64_t place[Rows];  // in y
+  for (int i = 0; i < Rows; ++i) place[i] = out[i] + k;
   const auto each = [&](const auto& step) __attribute__((always_inline)) {
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
-      for (int j = 0; j < Vectors; ++j) step(acc[i][j], y[i] + j * kLanes<T>, j);
+      for (int j = 0; j < Vectors; ++j) step(acc[i][j], place[i] + j * kLanes<T>, j);
   };
-  if (b.accumulate) {
+  const auto add = [&](const T* from) __attribute__((always_inline)) {
     if (whole)
-      each([&](Vector<T>& sum, const T* to, int) { sum = load(to) + sum; });
+      each([&](Vector<T>& sum, int64_t at, int) { sum = load(from + at) + sum; });
     else
-      each([&](Vector<T>& sum, const T* to, int j) {
-        if (count[j] > 0) sum = load_partial(to, count[j]) + sum;
+      each([&](Vector<T>& sum, int64_t at, int j) {
+        if (count[j] > 0) sum = load_partial(from + at, count[j]) + sum;
       });
-  }
+  };
+  if (b.accumulate) add(b.y);
   if (b.finish && b.bias) {
     Vector<T> bias[Vectors] = {};
     for (int j = 0; j < Vectors; ++j)
       if (count[j] > 0) bias[j] = load_partial(b.bias + k + j * kLanes<T>, count[j]);
-    each([&](Vector<T>& sum, const T*, int j) { sum += bias[j]; });
+    each([&](Vector<T>& sum, int64_t, int j) { sum += bias[j]; });
   }
-  if (b.finish && b.relu) each([&](Vector<T>& sum, const T*, int) { sum = relu<T>(sum); });
+  if (b.finish && b.addend) add(b.addend);
+  if (b.finish && b.relu) each([&](Vector<T>& sum, int64_t, int) { sum = relu<T>(sum); });
   if (!whole)
-    each([&](Vector<T>& sum, T* to, int j) {
-      if (count[j] > 0) store_partial(to, sum, count[j]);
+    each([&](Vector<T>& sum, int64_t at, int j) {
+      if (count[j] > 0) store_partial(b.y + at, sum, count[j]);
     });
   else if (b.stream)
-    each([&](Vector<T>& sum, T* to, int) { stream(to, sum); });
+    each([&](Vector<T>& sum, int64_t at, int) { stream(b.y + at, sum); });
   else
-    each([&](Vector<T>& sum, T* to, int) { store(to, sum); });
+    each([&](Vector<T>& sum, int64_t at, int) { store(b.y + at, sum); });
 }
 
 // acc += pixels a[.][l] * filters w, l in [begin, end); returns the filters behind them.

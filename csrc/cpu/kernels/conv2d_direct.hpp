@@ -62,8 +62,9 @@ struct DirectBlock {
   int64_t blocks, filters;
   T* y;
   bool accumulate;  // add to y; else overwrite whatever it holds
-  bool finish;      // then add bias (if not null), then ReLU
+  bool finish;      // then add bias and addend, each if not null, then ReLU
   const T* bias;
+  const T* addend;  // laid out as y
   bool relu;
   bool stream;    // whole blocks of filters go past the caches: their vectors are aligned in y
   bool prefetch;  // the slab is x itself, not yet in cache: tiles fetch the pixels of the next one

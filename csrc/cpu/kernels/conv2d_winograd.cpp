@@ -224,8 +224,9 @@ void transform_results_as(const WinogradResults& r) {
       const auto get = [&](int i, int j) __attribute__((always_inline)) {
         return load(sums + (i * kWinogradTile + j) * r.sums_pitch);
       };
-      const auto finish = [&](Vector<float> v) __attribute__((always_inline)) {
+      const auto finish = [&](Vector<float> v, const float* to) __attribute__((always_inline)) {
         if (r.bias) v += bias;
+        if (r.addend) v += load_lanes(r.addend + (to - r.y), count);
         return r.relu ? relu<float>(v) : v;
       };
       if (whole && count >= kLane)
@@ -234,15 +235,15 @@ void transform_results_as(const WinogradResults& r) {
           if constexpr (Add)
             store(to, load(to) + v);
           else if constexpr (Streamed)
-            stream(to, finish(v));
+            stream(to, finish(v, to));
           else
-            store(to, finish(v));
+            store(to, finish(v, to));
         });
       else
         transform_tile<Transform>(get, [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
           if (!inside.has(i, j)) return;
           float* to = y + i * r.row_stride + j * r.column_stride;
-          const Vector<float> value = Add ? load_lanes(to, count) + v : finish(v);
+          const Vector<float> value = Add ? load_lanes(to, count) + v : finish(v, to);
           if (count >= kLane)
             store(to, value);
           else

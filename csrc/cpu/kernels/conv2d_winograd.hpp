@@ -67,9 +67,10 @@ struct WinogradResults {
   int64_t sums_pitch;
   const WinogradPatch* patches;
   int64_t tiles, filters;
-  const float* bias;  // may be null; the adjoint has none
-  bool relu;          // likewise
-  float* y;           // the first filter
+  const float* bias;    // may be null; the adjoint has none
+  const float* addend;  // likewise; laid out as y, and added after the bias
+  bool relu;            // the last of all; the adjoint has none
+  float* y;             // the first filter
   int64_t row_stride, column_stride;
   int64_t rows, columns;
   bool streamed;  // past the caches; then y and its strides are aligned to a vector, and filters fill vectors

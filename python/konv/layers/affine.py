@@ -16,9 +16,10 @@ from konv.layers.batch_normalization import BatchNormalization
 from konv.layers.channels import known_channels
 from konv.layers.context import Context
 from konv.layers.variable import Variable
+from konv.ops.addition import add
 
-Prepared = Callable[[Array, Array | None, str | None], Array]
-"""Takes inputs, bias and fused activation and returns the outputs."""
+Prepared = Callable[[Array, Array | None, str | None, Array | None], Array]
+"""Takes inputs, bias, fused activation and addend (`Context.addend`) and returns the outputs."""
 
 
 class Affine(Layer):
@@ -118,15 +119,15 @@ class Affine(Layer):
         if context.relu:
             activation = activations.relu
         if not context.for_backward:
-            outputs = self._infer(inputs, context.norm, activation.fused)
+            outputs = self._infer(inputs, context, activation.fused)
             return activation.finish(outputs)[0], None
         bias = None if self.bias is None else self.bias.value
         outputs, of_kernels = self._apply(inputs, bias, activation.fused)
         outputs, kept = activation.finish(outputs)
         return outputs, (of_kernels, activation, kept)
 
-    def fuses(self, *, norm: bool, relu: bool) -> bool:
-        return self.activation == activations.linear and (self._prepares or not norm)
+    def fuses(self, *, norm: bool, add: bool, relu: bool) -> bool:
+        return self.activation == activations.linear and (self._prepares or not (norm or add))
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         of_kernels, activation, kept = saved
@@ -149,19 +150,19 @@ class Affine(Layer):
             **{f"{each}_regularizer": regularizers.described(own) for each, own in self.regularizers.items()},
         }
 
-    def _infer(self, inputs: Array, norm: BatchNormalization | None, fused: str | None) -> Array:
+    def _infer(self, inputs: Array, context: Context, fused: str | None) -> Array:
         """Return the outputs for inference."""
         if not self._prepares:
             return self._apply(inputs, None if self.bias is None else self.bias.value, fused)[0]
         try:
-            return self._apply_prepared(inputs, norm, fused)
+            return self._apply_prepared(inputs, context, fused)
         except MemoryError:  # maybe for what is kept
             _prepared.forget_all()
-            return self._apply_prepared(inputs, norm, fused)
+            return self._apply_prepared(inputs, context, fused)
 
-    def _apply_prepared(self, inputs: Array, norm: BatchNormalization | None, fused: str | None) -> Array:
+    def _apply_prepared(self, inputs: Array, context: Context, fused: str | None) -> Array:
         """Apply kernels that are kept prepared until a weight changes, with the normalization in them."""
-        image = inputs.shape[1:]
+        norm, addend, image = context.norm, context.addend, inputs.shape[1:]
         sources = self._variables if norm is None else [*self._variables, *norm._variables]
         # By its id, for what is kept must not keep layers alive.
         by_norm = None if norm is None else (id(norm), norm.epsilon)
@@ -170,8 +171,11 @@ class Affine(Layer):
             self.kernels[0], key, sources, lambda: self._prepared_with(norm, image)
         )
         if after is None:
-            return apply(inputs, bias, fused)
-        return after(apply(inputs, bias, None), activation=fused)
+            return apply(inputs, bias, fused, addend)
+        outputs = apply(inputs, bias, None, None)
+        if addend is None:
+            return after(outputs, activation=fused)
+        return add(after(outputs), addend, relu=fused is not None)
 
     def _prepared_with(
         self, norm: BatchNormalization | None, image: tuple[int, ...]

@@ -165,15 +165,15 @@ class Layer:
         `context.logits`: "softmax" (over the last axis), "sigmoid", or None."""
         return None
 
-    def fuses(self, *, norm: bool, relu: bool) -> bool:
-        """Whether `forward` can do the work of layers that follow, as `context.norm` and `context.relu` tell
-        it to. It is asked for `norm` only where `backward` won't follow."""
+    def fuses(self, *, norm: bool, add: bool, relu: bool) -> bool:
+        """Whether `forward` can do the work of layers that follow, as `context.norm`, `context.addend` and
+        `context.relu` tell it to. It is asked for `norm` and `add` only where `backward` won't follow."""
         return False
 
     @property
     def fused_as(self) -> str | None:
-        """What a layer before does in place of this one if it `fuses` so, "norm" or "relu"; "max" if a ReLU
-        before this layer may come after it; or None."""
+        """What a layer before does in place of this one if it `fuses` so, "norm", "add" or "relu"; "max" if a
+        ReLU before this layer may come after it; or None."""
         return None
 
     # What every layer has.

@@ -159,8 +159,8 @@ class BatchNormalization(Layer):
         grads = {"gamma": grad_gamma, "beta": grad_beta}
         return grad_inputs if needs_input else None, [grads[variable.name] for variable in trained]
 
-    def fuses(self, *, norm: bool, relu: bool) -> bool:
-        return relu and not norm
+    def fuses(self, *, norm: bool, add: bool, relu: bool) -> bool:
+        return relu and not (norm or add)
 
     @property
     def fused_as(self) -> str | None:

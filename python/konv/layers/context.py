@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from konv import _random
-from konv.backend import NUMPY, Backend
+from konv.backend import NUMPY, Array, Backend
 
 if TYPE_CHECKING:
     from konv.layers.batch_normalization import BatchNormalization
@@ -27,6 +27,8 @@ class Context:
     norm : BatchNormalization or None
         Layer whose normalization by moving averages the layer is to do after its own work, where it `fuses`
         so.
+    addend : array or None
+        What the layer is to add to its outputs, of their shape, after that; likewise.
     relu : bool
         Whether the layer is to end in a ReLU, likewise.
     backend : Backend
@@ -41,6 +43,7 @@ class Context:
     for_backward: bool = True
     logits: bool = False
     norm: BatchNormalization | None = None
+    addend: Array | None = None
     relu: bool = False
     backend: Backend = NUMPY
     seed: int = 0
@@ -54,6 +57,7 @@ class Context:
         call: int = 0,
         training: bool | None = None,
         norm: BatchNormalization | None = None,
+        addend: Array | None = None,
         relu: bool = False,
     ) -> Context:
         """Return the context for a layer inside, not told to leave out its activation; `training`, if not
@@ -62,6 +66,7 @@ class Context:
             training=self.training if training is None else training,
             for_backward=self.for_backward,
             norm=norm,
+            addend=addend,
             relu=relu,
             backend=self.backend,
             seed=self.seed,

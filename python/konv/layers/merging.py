@@ -66,8 +66,12 @@ class Add(Layer):
             grad = ops.relu_backward(grad, y)
         return [_summed_to(shape, grad) for shape in shapes], []
 
-    def fuses(self, *, norm: bool, relu: bool) -> bool:
-        return relu and not norm
+    def fuses(self, *, norm: bool, add: bool, relu: bool) -> bool:
+        return relu and not (norm or add)
+
+    @property
+    def fused_as(self) -> str | None:
+        return "add"
 
 
 class Concatenate(Layer):

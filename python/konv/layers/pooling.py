@@ -83,8 +83,8 @@ class MaxPooling2D(_Pooling2D):
             grad = ops.relu_backward(grad, y)
         return ops.max_pool2d_backward(grad, argmax, input_shape, **self._geometry()), []
 
-    def fuses(self, *, norm: bool, relu: bool) -> bool:
-        return relu and not norm
+    def fuses(self, *, norm: bool, add: bool, relu: bool) -> bool:
+        return relu and not (norm or add)
 
     @property
     def fused_as(self) -> str | None:

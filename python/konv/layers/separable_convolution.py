@@ -115,9 +115,7 @@ class SeparableConv2D(Convolution):
         first = prepare_conv2d(depthwise.reshape(window), image, groups=groups, **self._geometry())
         middle = (*self.compute_output_shape((None, *image))[1:-1], pointwise.shape[-2])
         second = prepare_conv2d(pointwise, middle, strides=1, padding="valid", dilation_rate=1)
-        return lambda inputs, bias, fused: apply_prepared(
-            second, apply_prepared(first, inputs, None, None), bias, fused
-        )
+        return lambda inputs, *epilogue: apply_prepared(second, apply_prepared(first, inputs), *epilogue)
 
     def _gradients(self, grad: Array, saved: Any, needs: list[str]) -> tuple[Array | None, ...]:
         inputs, middle = saved

@@ -1,16 +1,18 @@
 """Fusion: a layer does the work of those that follow it, in one pass over the data.
 
-A layer that `fuses` takes over ReLU and batch normalization by moving averages (layers say so by `fused_as`)
-if nothing else reads what is between them: convolutions and dense layers both, `Add` and batch normalization
-ReLU. The graph that results has fewer steps on the same slots.
+A layer that `fuses` takes over batch normalization by moving averages, a sum and ReLU, in this order (layers
+say so by `fused_as`) if nothing else reads what is between them: convolutions and dense layers all, `Add` and
+batch normalization ReLU. The graph that results has fewer steps on the same slots. A sum is taken over only
+where `backward` won't follow, of two arrays of one known shape, if the other one is there before the layer
+runs.
 
 Where `backward` follows, a ReLU before max pooling is done after it instead, which gives the same: it has a
 fraction of the elements there, and what was pooled need not be kept.
 
-Results with ReLU have the bits of the layers one by one. Normalization goes into kernel and bias, only where
-`backward` won't follow, and rounds differently: outputs `scale * (sum(x * w) + bias - mean) + beta` by at
-most `8 * u * (|beta| + |scale| * (|mean| + |bias| + sum(|x * w|)))`, where u is the unit roundoff, plus twice
-the error that the algorithm of the convolution may have.
+Results with sums and ReLU have the bits of the layers one by one. Normalization goes into kernel and bias,
+only where `backward` won't follow, and rounds differently: outputs `scale * (sum(x * w) + bias - mean) +
+beta` by at most `8 * u * (|beta| + |scale| * (|mean| + |bias| + sum(|x * w|)))`, where u is the unit
+roundoff, plus twice the error that the algorithm of the convolution may have.
 """
 
 from __future__ import annotations
@@ -46,23 +48,27 @@ def fused(graph: Graph, *, training: bool, for_backward: bool) -> Graph:
 
 def _followers(graph: Graph, step: Step, *, training: bool, for_backward: bool) -> Iterator[Step]:
     """Give the steps that become one with a step, in order."""
-    norm = relu = False
+    norm = add = relu = False
     last = step
     if for_backward and (pooling := _pooling_of_relu(graph, step)) is not None:
         yield pooling
         return
     while (reader := _only_reader(graph, last)) is not None:
         kind = reader.layer.fused_as
-        if kind == "norm" and not norm and not relu and not for_backward:
+        if kind == "norm" and not (norm or add or relu or for_backward):
             told = training if reader.training is None else reader.training
             norm = isinstance(reader.layer, BatchNormalization) and reader.layer.is_constant(training=told)
             if not norm:
+                return
+        elif kind == "add" and not (add or relu or for_backward):
+            add = _can_add(graph, last, reader, before=step)
+            if not add:
                 return
         elif kind == "relu" and not relu and not (for_backward and _pooling_of_relu(graph, reader)):
             relu = True
         else:
             return
-        if not step.layer.fuses(norm=norm, relu=relu):
+        if not step.layer.fuses(norm=norm, add=add, relu=relu):
             return
         yield reader
         last = reader
@@ -71,6 +77,19 @@ def _followers(graph: Graph, step: Step, *, training: bool, for_backward: bool) 
 def _only_reader(graph: Graph, step: Step) -> Step | None:
     """Return the step that alone reads the output of a step."""
     return graph.only_readers.get(step.outputs[0]) if len(step.outputs) == 1 else None
+
+
+def _can_add(graph: Graph, last: Step, total: Step, *, before: Step) -> bool:
+    """Whether a step adds just one array to the output of the last one, of its shape, which is there before
+    another step runs."""
+    (output,) = last.outputs
+    others = [slot for slot in total.inputs if slot != output]
+    if len(others) != 1 or not graph.known:
+        return False
+    (other,) = others
+    shape, maker = graph.known[output], graph.makers.get(other)
+    there = maker is None or graph.numbers[maker] < graph.numbers[before]
+    return there and graph.known[other] == shape and None not in shape[1:]
 
 
 def _pooling_of_relu(graph: Graph, step: Step) -> Step | None:
@@ -84,6 +103,12 @@ def _one_step(group: tuple[Step, ...]) -> Step:
     if followers and first.layer.fused_as == "relu":
         (pooling,) = followers
         return replace(pooling, inputs=first.inputs, relu=True)
+    if not followers:
+        return first
     norm = next((step.layer for step in followers if isinstance(step.layer, BatchNormalization)), None)
+    addend = None
+    for last, step in zip(group, followers, strict=False):
+        if step.layer.fused_as == "add":
+            (addend,) = set(step.inputs) - set(last.outputs)
     relu = any(step.layer.fused_as == "relu" for step in followers)
-    return replace(first, outputs=group[-1].outputs, norm=norm, relu=relu) if followers else first
+    return replace(first, outputs=group[-1].outputs, norm=norm, addend=addend, relu=relu)

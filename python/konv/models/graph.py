@@ -44,6 +44,8 @@ class Step:
         What the layer is told in this place; None: what the model is told.
     norm, relu
         What the layer is to do after its own work, see `Context`.
+    addend : int or None
+        Slot of what it is to add, likewise.
     """
 
     layer: Layer
@@ -54,6 +56,12 @@ class Step:
     training: bool | None = None
     norm: BatchNormalization | None = None
     relu: bool = False
+    addend: int | None = None
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """All slots that it reads."""
+        return self.inputs if self.addend is None else (*self.inputs, self.addend)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +76,8 @@ class Graph:
         Slots of the whole graph's inputs and outputs.
     size : int
         Number of slots.
+    known : tuple of Shape
+        Shapes of the tensors in the slots; empty where layers were connected without tensors.
 
     Examples
     --------
@@ -82,6 +92,7 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     size: int
+    known: tuple[Shape, ...] = ()
 
     @classmethod
     def chain(cls, layers: Iterable[Layer]) -> Graph:
@@ -132,20 +143,26 @@ class Graph:
             )
             calls[node.layer] += 1
         ends = tuple(slots[tensor] for tensor in outputs)
-        graph = cls(tuple(layers), tuple(steps), tuple(range(len(inputs))), ends, len(slots))
+        known = tuple(tensor.shape for tensor in slots)
+        graph = cls(tuple(layers), tuple(steps), tuple(range(len(inputs))), ends, len(slots), known)
         return graph, list(sources.values())
 
     @cached_property
     def _spent(self) -> list[list[int]]:
         """For each step the slots that nothing reads after it."""
         last = {
-            slot: number for number, step in enumerate(self.steps) for slot in (*step.outputs, *step.inputs)
+            slot: number for number, step in enumerate(self.steps) for slot in (*step.outputs, *step.reads)
         }
         spent: list[list[int]] = [[] for _ in self.steps]
         for slot, number in last.items():
             if slot not in self.outputs:
                 spent[number].append(slot)
         return spent
+
+    @cached_property
+    def numbers(self) -> dict[Step, int]:
+        """For each step its place in the order."""
+        return {step: number for number, step in enumerate(self.steps)}
 
     @cached_property
     def makers(self) -> dict[int, Step]:
@@ -240,7 +257,12 @@ class Graph:
             made, kept = step.layer.run_forward(
                 [arrays[slot] for slot in step.inputs],
                 context.within(
-                    step.position, call=step.call, training=step.training, norm=step.norm, relu=step.relu
+                    step.position,
+                    call=step.call,
+                    training=step.training,
+                    norm=step.norm,
+                    addend=None if step.addend is None else arrays[step.addend],
+                    relu=step.relu,
                 ),
                 [slot in left_out for slot in step.outputs],
             )

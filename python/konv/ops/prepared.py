@@ -1,6 +1,7 @@
 """Kernels prepared once for many forward passes, as layers keep them for inference.
 
-Results have the bits of `conv2d` and `dense`. Not public: who changes the kernel must prepare it again.
+Results have the bits of `conv2d` and `dense`, and of a sum and a ReLU after them. Not public: who changes the
+kernel must prepare it again.
 """
 
 from __future__ import annotations
@@ -43,8 +44,16 @@ def prepare_dense(kernel: Array) -> Any:
     return backend.kernels.prepare_dense(kernel)
 
 
-def apply_prepared(prepared: Any, x: Array, bias: Array | None, activation: str | None) -> Array:
-    """Return the result of `conv2d` or `dense` with the kernel that was prepared."""
+def apply_prepared(
+    prepared: Any,
+    x: Array,
+    bias: Array | None = None,
+    activation: str | None = None,
+    addend: Array | None = None,
+) -> Array:
+    """Return the result of `conv2d` or `dense` with the kernel that was prepared; an addend, of the shape of
+    the result, comes after the bias and before the activation."""
     op = "apply_prepared"
-    backend, (x, bias) = arrays(op, {"x": x, "bias": bias}, optional=("bias",))
-    return backend.kernels.apply_prepared(x, prepared, bias, is_relu(op, activation))
+    named = {"x": x, "bias": bias, "addend": addend}
+    backend, (x, bias, addend) = arrays(op, named, optional=("bias", "addend"))
+    return backend.kernels.apply_prepared(x, prepared, bias, is_relu(op, activation), addend)
