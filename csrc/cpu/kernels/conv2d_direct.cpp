@@ -170,6 +170,12 @@ KONV_INLINE void forward_tile(const DirectBlock<T>& b, int64_t first_pixel, int6
   const T* w = b.packed + block * b.packed_taps * b.length * B;
   const T* a[Rows];
   for (int i = 0; i < Rows; ++i) a[i] = b.slab + b.pixel[first_pixel + i];
+  if (b.finish && b.addend) {  // another layer's result, read here for the first time
+    const T* addend = b.addend + block * B;
+    for (int i = 0; i < Rows; ++i)
+      for (int64_t line = 0; line < B; line += kLine<T>)
+        __builtin_prefetch(addend + b.out[first_pixel + i] + line);
+  }
   const bool prefetch = b.prefetch && block == 0 && first_pixel + 2 * Rows <= b.pixels;
   for (int64_t t = 0; t < b.taps; ++t) {
     const int64_t end = b.tap[t] + b.length;
