@@ -27,7 +27,7 @@ class DepthwiseRun {
         h_(h),
         w_(w),
         width_(merged_pixels(channels_, w_, kernels_.lanes)),
-        row_pitch_(w_.last_tap() * width_ * channels_),
+        row_pitch_(width_ * problem.kernel_row),
         runs_(column_runs(w_, {channels_, width_ * channels_, channels_}, width_)),
         tasks_(problem.images, channels_, h_, w_, width_, sizeof(T)) {}
 
@@ -35,9 +35,15 @@ class DepthwiseRun {
 
   // packed[tap row][tap column][merged pixel][channel]
   void pack(const T* kernel, T* packed) const {
-    for (int64_t r = 0; r < h_.last_tap(); ++r)
-      for (int64_t s = 0; s < w_.last_tap(); ++s, packed += width_ * channels_)
-        repeat(kernel + r * problem_.kernel_row + s * problem_.kernel_column, packed);
+    const int64_t taps = h_.last_tap() * problem_.kernel_row / problem_.kernel_column;
+    for (int64_t tap = 0; tap < taps; ++tap)
+      repeat(kernel + tap * problem_.kernel_column, packed + tap * width_ * channels_);
+  }
+
+  // Unless pixels are merged, the kernel has that form already.
+  bool packs_late() const { return width_ == 1; }
+  void run_late(const T* x, const T* kernel, const T* bias, bool relu, T* y, void* scratch) const {
+    run(x, kernel, bias, relu, y, scratch);
   }
 
   int64_t scratch_bytes() const { return width_ * channels_ * sizeof(T); }

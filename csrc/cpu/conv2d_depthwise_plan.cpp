@@ -23,10 +23,45 @@ LiveTaps taps_of_phase(const TapAxis& axis, int64_t output, const TapRange& live
           axis.first_tap + live.first * axis.tap_stride, axis.tap_stride};
 }
 
-// Appends the outputs [first, first + count) of a phase, which the same taps reach.
-void append_run(const TapAxis& axis, int64_t first, int64_t count, const TapRange& live,
-                const ColumnPitch& pitch, int64_t width, std::vector<DepthwiseColumns>& runs) {
-  const LiveTaps taps = taps_of_phase(axis, first, live);
+// Outputs [first, next) of a phase, which the same taps reach, but for those that are cut at the image's
+// edges.
+struct AlikeOutputs {
+  int64_t first, next;
+  TapRange live;
+  bool cut_first, cut_last;
+
+  bool is_one_of(TapRange taps) const { return next == first + 1 && !(live != taps); }
+};
+
+std::vector<AlikeOutputs> alike_outputs(const TapAxis& axis, bool may_cut) {
+  std::vector<AlikeOutputs> parts;
+  size_t whole = axis.out;  // index of the part that all taps reach, if there is one
+  for (int64_t first = 0, next; first < axis.out; first = next) {
+    const TapRange live = live_taps(axis, first);
+    for (next = first + 1; next < axis.out; ++next)
+      if (live_taps(axis, next) != live) break;
+    if (live.last - live.first == axis.taps) whole = parts.size();
+    parts.push_back({first, next, live, false, false});
+  }
+  if (!may_cut || axis.taps < 2 || whole >= parts.size()) return parts;
+  if (whole + 1 < parts.size() && parts[whole + 1].is_one_of({0, axis.taps - 1})) {
+    parts[whole].next += 1;
+    parts[whole].cut_last = true;
+    parts.erase(parts.begin() + whole + 1);
+  }
+  if (whole > 0 && parts[whole - 1].is_one_of({1, axis.taps})) {
+    parts[whole].first -= 1;
+    parts[whole].cut_first = true;
+    parts.erase(parts.begin() + whole - 1);
+  }
+  return parts;
+}
+
+// Appends them as runs of `width` neighbouring pixels merged.
+void append_runs(const TapAxis& axis, const AlikeOutputs& outputs, const ColumnPitch& pitch, int64_t width,
+                 std::vector<DepthwiseColumns>& runs) {
+  const LiveTaps taps = taps_of_phase(axis, outputs.first, outputs.live);
+  int64_t count = outputs.next - outputs.first;
   DepthwiseColumns run{count,
                        1,
                        taps.source * pitch.source,
@@ -35,8 +70,10 @@ void append_run(const TapAxis& axis, int64_t first, int64_t count, const TapRang
                        taps.source_step * pitch.source,
                        taps.tap * pitch.weights,
                        taps.tap_step * pitch.weights,
-                       (axis.out_offset + first * axis.out_stride) * pitch.result,
-                       count > 1 ? axis.out_stride * pitch.result : 0};
+                       (axis.out_offset + outputs.first * axis.out_stride) * pitch.result,
+                       count > 1 ? axis.out_stride * pitch.result : 0,
+                       outputs.cut_first,
+                       outputs.cut_last};
   if (count >= width) {
     run.width = width;
     run.columns = count / width;
@@ -131,14 +168,10 @@ GatherAxis input_gradient_axis(const WindowAxis& axis) {
 
 std::vector<DepthwiseColumns> column_runs(const GatherAxis& axis, const ColumnPitch& pitch, int64_t width) {
   std::vector<DepthwiseColumns> runs;
-  if (!axis.reaches_all()) runs.push_back({axis.results, 1, 0, 0, 0, 0, 0, 0, 0, pitch.result});
+  if (!axis.reaches_all()) runs.push_back({axis.results, 1, 0, 0, 0, 0, 0, 0, 0, pitch.result, false, false});
   for (const TapAxis& phase : axis.phases)
-    for (int64_t first = 0, next; first < phase.out; first = next) {
-      const TapRange live = live_taps(phase, first);
-      for (next = first + 1; next < phase.out; ++next)
-        if (live_taps(phase, next) != live) break;
-      append_run(phase, first, next - first, live, pitch, width, runs);
-    }
+    for (const AlikeOutputs& outputs : alike_outputs(phase, width == 1))
+      append_runs(phase, outputs, pitch, width, runs);
   return runs;
 }
 

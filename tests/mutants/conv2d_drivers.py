@@ -331,9 +331,9 @@ MUTANTS = {
             FORWARD,
         ),
         (
-            "columns of the kernel are rows",
-            "s * problem_.kernel_column",
-            "s * problem_.kernel_row",
+            "every tap is packed from the first",
+            "kernel + tap * problem_.kernel_column",
+            "kernel",
             FORWARD,
         ),
         (
@@ -352,6 +352,8 @@ MUTANTS = {
     "cpu/conv2d_depthwise_plan.cpp": [
         ("what no tap reaches is left", "if (!axis.reaches_all())", "if (false)", GRAD_X),
         ("a remainder of merged pixels is dropped", "count %= width;", "count = 0;", FORWARD),
+        ("outputs that lack a tap are cut as if there were one", "next == first + 1 && ", "", GRAD_X),
+        ("the first output is cut, but not left out", "parts[whole].cut_first = true;", "", FORWARD),
         (
             "only the first phase is gathered",
             "if ((result - phase.out_offset) % phase.out_stride == 0)",

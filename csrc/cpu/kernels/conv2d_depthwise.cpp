@@ -7,8 +7,9 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
-constexpr int kTileColumns = 8;  // with the weights of a row of taps and a pixel they fit 16 registers
-constexpr int kTileTaps = 9;     // accumulators of the gradient: a 3x3 kernel in one pass over the row
+constexpr int kTileColumns = 8;      // with the weights of a row of taps and a pixel they fit 16 registers
+constexpr int kGradientColumns = 4;  // of a row, for 9 sums: with a pixel they fit 16 registers
+constexpr int kTileTaps = 9;         // accumulators of the gradient: a 3x3 kernel in one pass over the row
 
 // ---- forward ----
 
@@ -19,8 +20,37 @@ KONV_INLINE void advance(T*& pointer, int64_t step) {
   asm("" : "+r"(pointer));
 }
 
+// Calls body(run) for the parts of a run whose results have the same taps.
+template <class Body>
+KONV_INLINE void for_each_uncut(DepthwiseColumns run, const Body& body) {
+  const auto one = [&run] {
+    DepthwiseColumns part = run;
+    part.columns = 1;
+    part.taps -= 1;
+    return part;
+  };
+  if (run.cut_first) {
+    DepthwiseColumns first = one();
+    first.source += run.tap_step;
+    first.weights += run.weights_step;
+    body(first);
+    run.columns -= 1;
+    run.source += run.source_step;
+    run.result += run.result_step;
+  }
+  run.columns -= run.cut_last;
+  body(run);
+  if (run.cut_last) {
+    DepthwiseColumns last = one();
+    last.source += run.columns * run.source_step;
+    last.result += run.columns * run.result_step;
+    body(last);
+  }
+}
+
 // Columns results by all channels, Lanes at a time. With Taps and Stride known, a row of taps keeps its
-// weights in registers and loads each pixel once for all results that read it; Taps = 0 takes any run.
+// weights in registers and loads each pixel once for all results that read it; Taps = 0 takes any run that
+// isn't cut.
 template <class T, int Lanes, int Taps, int Stride>
 struct ForwardTile {
   using V = Chunk<T, Lanes>;
@@ -28,6 +58,7 @@ struct ForwardTile {
   const DepthwiseRow<T>& row;
   const DepthwiseColumns& run_;
   int64_t first, channels;
+  bool cut_first, cut_last;
 
   template <int Columns>
   void run() const {
@@ -56,8 +87,10 @@ struct ForwardTile {
         V weights[Taps];
 #pragma GCC unroll 8
         for (int s = 0; s < Taps; ++s) weights[s] = load_chunk<Lanes>(w + s * run_.weights_step);
+        constexpr int kLast = (Columns - 1) * Stride + Taps - 1;
 #pragma GCC unroll 32
-        for (int i = 0; i < (Columns - 1) * Stride + Taps; ++i, advance(p, run_.tap_step)) {
+        for (int i = 0; i <= kLast; ++i, advance(p, run_.tap_step)) {
+          if ((i == 0 && cut_first) || (i == kLast && cut_last)) continue;
           const V pixel = load_chunk<Lanes>(p);
 #pragma GCC unroll 8
           for (int j = 0; j < Columns; ++j)
@@ -96,7 +129,9 @@ KONV_INLINE void forward_run(DepthwiseRow<T> row, DepthwiseColumns run) {
   const int64_t tiles = (run.columns + kTileColumns - 1) / kTileColumns;  // of equal width, give or take one
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t begin = run.columns * tile / tiles, end = run.columns * (tile + 1) / tiles;
-    with_rows<kTileColumns>(end - begin, ForwardTile<T, Lanes, Taps, Stride>{row, run, begin, channels});
+    const bool cut_first = run.cut_first && tile == 0, cut_last = run.cut_last && tile == tiles - 1;
+    with_rows<kTileColumns>(
+        end - begin, ForwardTile<T, Lanes, Taps, Stride>{row, run, begin, channels, cut_first, cut_last});
   }
 }
 
@@ -111,7 +146,7 @@ struct ForwardRun {
       if (run_.taps == 3 && run_.source_step == 2 * run_.tap_step)
         return forward_run<T, Lanes, 3, 2>(row, run_);
     }
-    forward_run<T, Lanes, 0, 0>(row, run_);
+    for_each_uncut(run_, [&](const DepthwiseColumns& part) { forward_run<T, Lanes, 0, 0>(row, part); });
   }
 };
 
@@ -159,17 +194,55 @@ struct GradientChunk {
   }
 };
 
-// A whole 3x3 kernel.
-template <class T, int Lanes>
+// Columns results of a row, from `first` on, for a whole 3x3 kernel: each pixel is loaded once for all taps
+// of its row.
+template <class T, int Lanes, int Stride>
+struct Gradient3x3 {
+  using V = Chunk<T, Lanes>;
+
+  const GradientChunk<T, Lanes>& chunk;
+  const T *x, *grad;
+  bool cut_first, cut_last;
+  V (&acc)[3][3];
+
+  template <int Columns>
+  __attribute__((always_inline)) void run() const {
+    const int64_t tap_step = chunk.run.tap_step, result_step = chunk.run.result_step;
+    V grads[Columns];
+    const T* g = grad;
+#pragma GCC unroll 8
+    for (int j = 0; j < Columns; ++j, advance(g, result_step)) grads[j] = load_chunk<Lanes>(g);
+    const T* source = x;
+#pragma GCC unroll 3
+    for (int r = 0; r < 3; ++r, advance(source, chunk.rows.row_step)) {
+      const T* p = source;
+      constexpr int kLast = (Columns - 1) * Stride + 2;
+#pragma GCC unroll 32
+      for (int i = 0; i <= kLast; ++i, advance(p, tap_step)) {
+        if ((i == 0 && cut_first) || (i == kLast && cut_last)) continue;
+        const V pixel = load_chunk<Lanes>(p);
+#pragma GCC unroll 8
+        for (int j = 0; j < Columns; ++j)
+          if (i >= j * Stride && i < j * Stride + 3) acc[r][i - j * Stride] += pixel * grads[j];
+      }
+    }
+  }
+};
+
+template <class T, int Lanes, int Stride>
 KONV_INLINE void gradient_3x3(const GradientChunk<T, Lanes>& chunk) {
   Chunk<T, Lanes> acc[3][3] = {};
-  const int64_t row_step = chunk.rows.row_step, tap_step = chunk.run.tap_step;
-  chunk.for_each_result([&](const T* x, Chunk<T, Lanes> g) {
-#pragma GCC unroll 3
-    for (int r = 0; r < 3; ++r, advance(x, row_step))
-#pragma GCC unroll 3
-      for (int s = 0; s < 3; ++s) acc[r][s] += load_chunk<Lanes>(x + s * tap_step) * g;
-  });
+  const DepthwiseColumns& run = chunk.run;
+  const T* source = chunk.rows.source + run.source + chunk.c;
+  const T* grad = chunk.rows.grad + run.result + chunk.c;
+  for (int64_t i = 0; i < chunk.rows.rows; ++i, source += chunk.rows.source_row, grad += chunk.rows.grad_row)
+    for (int64_t j = 0, next; j < run.columns; j = next) {
+      next = minimum(run.columns, j + kGradientColumns);
+      with_rows<kGradientColumns>(
+          next - j,
+          Gradient3x3<T, Lanes, Stride>{chunk, source + j * run.source_step, grad + j * run.result_step,
+                                        run.cut_first && j == 0, run.cut_last && next == run.columns, acc});
+    }
 #pragma GCC unroll 3
   for (int r = 0; r < 3; ++r)
 #pragma GCC unroll 3
@@ -203,25 +276,40 @@ struct GradientTile {
   }
 };
 
+// For rows and a run by value, as above.
+template <class T, int Lanes>
+KONV_INLINE void gradient_run(DepthwiseGradientRows<T> rows, DepthwiseColumns run) {
+  const int64_t taps = rows.tap_rows * run.taps, channels = rows.channels * run.width;
+  for (int64_t i = 0; i < channels; i += Lanes) {
+    const int64_t c = minimum(i, channels - Lanes);
+    const GradientChunk<T, Lanes> chunk{rows, run, c, i - c};
+    for (int64_t t = 0; t < taps; t += kTileTaps)
+      with_rows<kTileTaps>(minimum(kTileTaps, taps - t), GradientTile<T, Lanes>{chunk, t});
+  }
+}
+
+template <class T, int Lanes, int Stride>
+KONV_INLINE void gradient_run_3x3(DepthwiseGradientRows<T> rows, DepthwiseColumns run) {
+  const int64_t channels = rows.channels * run.width;
+  for (int64_t i = 0; i < channels; i += Lanes) {
+    const int64_t c = minimum(i, channels - Lanes);
+    gradient_3x3<T, Lanes, Stride>(GradientChunk<T, Lanes>{rows, run, c, i - c});
+  }
+}
+
 template <class T>
 struct GradientRun {
-  const DepthwiseGradientRows<T>& rows_;
+  const DepthwiseGradientRows<T>& rows;
   const DepthwiseColumns& run_;
   template <int Lanes>
   void run() const {
-    const DepthwiseGradientRows<T> rows = rows_;  // by value, as above
-    const DepthwiseColumns run = run_;
-    const int64_t taps = rows.tap_rows * run.taps, channels = rows.channels * run.width;
-    for (int64_t i = 0; i < channels; i += Lanes) {
-      const int64_t c = minimum(i, channels - Lanes);
-      const GradientChunk<T, Lanes> chunk{rows, run, c, i - c};
-      if (Lanes == kLanes<T> && rows.tap_rows == 3 && run.taps == 3) {
-        gradient_3x3<T, Lanes>(chunk);
-        continue;
-      }
-      for (int64_t t = 0; t < taps; t += kTileTaps)
-        with_rows<kTileTaps>(minimum(kTileTaps, taps - t), GradientTile<T, Lanes>{chunk, t});
+    if constexpr (Lanes == kLanes<T>) {
+      if (rows.tap_rows == 3 && run_.taps == 3 && run_.source_step == run_.tap_step)
+        return gradient_run_3x3<T, Lanes, 1>(rows, run_);
+      if (rows.tap_rows == 3 && run_.taps == 3 && run_.source_step == 2 * run_.tap_step)
+        return gradient_run_3x3<T, Lanes, 2>(rows, run_);
     }
+    for_each_uncut(run_, [&](const DepthwiseColumns& part) { gradient_run<T, Lanes>(rows, part); });
   }
 };
 

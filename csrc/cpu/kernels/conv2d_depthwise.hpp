@@ -12,13 +12,15 @@ namespace konv::cpu {
 // `columns` results whose taps meet the image alike: tap t of result i reads source + i * source_step +
 // t * tap_step, and its weights lie at weights + t * weights_step. Offsets are in elements, from the row's
 // pointers. With few channels `width` neighbouring pixels count as channels of one result; their weights,
-// sums and biases repeat.
+// sums and biases repeat. At the image's edges a result may lack a tap that the others have, of at least two:
+// nothing is read there. At least one result then has all taps.
 struct DepthwiseColumns {
   int64_t columns, width;
   int64_t source, source_step;
   int64_t taps, tap_step;  // taps may be 0: such results hold the bias
   int64_t weights, weights_step;
   int64_t result, result_step;
+  bool cut_first, cut_last;  // the first result lacks its first tap, the last one its last
 };
 
 // result[i][c] = bias (if not null) + sum over sources, tap rows, taps of source * weights, then ReLU.
