@@ -42,8 +42,8 @@ class DepthwiseRun {
 
   // Unless pixels are merged, the kernel has that form already.
   bool packs_late() const { return width_ == 1; }
-  void run_late(const T* x, const T* kernel, const T* bias, bool relu, T* y, void* scratch) const {
-    run(x, kernel, bias, relu, y, scratch);
+  void run_late(const T* x, const T* kernel, const Epilogue<T>& epilogue, T* y, void* scratch) const {
+    run(x, kernel, epilogue, y, scratch);
   }
 
   int64_t scratch_bytes() const { return width_ * channels_ * sizeof(T); }
