@@ -1,9 +1,9 @@
 // Gradient of x for layers of few channels (C / groups < 16): first layers, whose x has 1 or 3.
 //
 // There the direct algorithm would fill few lanes with channels, so the lanes run over (s, c) instead: for
-// each row of x and each tap row r that reaches it, the tile computes
-//   T[q][(s, c)] = sum over k of grad[p][q][k] * kernel[r][s][c][k]        p: the output row that r connects
-// and each T[q] is added to the s columns of x that it belongs to, in the order of r, q, s.
+// each row of x the tile computes
+//   T[q][(s, c)] = sum over r, k of grad[p][q][k] * kernel[r][s][c][k]     p: the output row that r connects
+// and each T[q] is added to the s columns of x that it belongs to, in the order of q, s.
 #include <algorithm>
 
 #include "cpu/carver.hpp"
@@ -37,6 +37,15 @@ class FewChannelsRun {
       pixel_.push_back(q * shape.K);
       row_.push_back(q * lanes_);
     }
+    for (int64_t phase : live_phases(shape.h)) {
+      Phase rows{input_gradient_taps(shape.h, phase), group_size_, {}, {}};
+      for (int64_t t = 0; t < rows.taps.taps; ++t) {
+        rows.kernel_row.push_back((rows.taps.first_tap + t * rows.taps.tap_stride) * lanes_ * shape.K);
+        rows.grad_row.push_back(t * rows.taps.step * shape.w.out * shape.K);
+      }
+      group_size_ += lane_blocks_ * panel_size(rows);
+      phases_.push_back(std::move(rows));
+    }
   }
 
   int64_t scratch_bytes() const {
@@ -52,8 +61,10 @@ class FewChannelsRun {
     T* packed = shared.take<T>(packed_size());
     Carver one;
     one.take<T>(columns_ * lanes_);
-    const int64_t rows_of_taps = shape_.groups * shape_.h.window;
-    parallel_for(threads_, rows_of_taps, [&](int64_t task, int) { pack_tap_row(kernel, packed, task); });
+    const int64_t phases = static_cast<int64_t>(phases_.size());
+    parallel_for(threads_, shape_.groups * phases, [&](int64_t task, int) {
+      pack_phase(kernel, packed, task / phases, phases_[task % phases]);
+    });
     const int64_t rows = shape_.N * shape_.h.size, tasks = ceil_div(rows, task_rows_);
     parallel_for(threads_, tasks, [&](int64_t task, int thread) {
       Carver own(static_cast<char*>(scratch) + shared.bytes() + thread * one.bytes());
@@ -64,24 +75,39 @@ class FewChannelsRun {
   }
 
  private:
-  int64_t tap_row_size() const { return lane_blocks_ * shape_.group_filters() * tile_.block_filters; }
-  int64_t packed_size() const { return shape_.groups * shape_.h.window * tap_row_size(); }
+  // The rows of x at positions of one remainder by the stride: the same rows of taps reach them.
+  struct Phase {
+    TapAxis taps;
+    int64_t panels;                   // where its panels begin in those of a group
+    std::vector<int64_t> kernel_row;  // offsets of its taps in the kernel
+    std::vector<int64_t> grad_row;    // offsets in grad, from the row that the first tap reads
+  };
 
-  // Row r of group g: [lane block][k][lane]
-  void pack_tap_row(const T* kernel, T* packed, int64_t task) const {
-    const int64_t group = task / shape_.h.window, r = task % shape_.h.window;
-    const int64_t no_offset = 0;
+  int64_t panel_size(const Phase& phase) const {
+    return phase.taps.taps * shape_.group_filters() * tile_.block_filters;
+  }
+  int64_t packed_size() const { return shape_.groups * group_size_; }
+
+  // [lane block][tap][k][lane]
+  void pack_phase(const T* kernel, T* packed, int64_t group, const Phase& phase) const {
     PanelSource<T> source{};
-    source.source = kernel + r * lanes_ * shape_.K + group * shape_.group_filters();
-    source.run_offset = &no_offset;
-    source.runs = 1;
+    source.source = kernel + group * shape_.group_filters();
+    source.run_offset = phase.kernel_row.data();
+    source.runs = phase.taps.taps;
     source.elements = shape_.group_filters();
     source.lanes = lanes_;
     source.element_stride = 1;
     source.lane_stride = shape_.K;
-    source.panel = packed + task * tap_row_size();
-    source.panel_stride = shape_.group_filters() * tile_.block_filters;
+    source.panel = packed + group * group_size_ + phase.panels;
+    source.panel_stride = panel_size(phase);
     tile_.pack_panel(source);
+  }
+
+  // The phase of a row of x; null if no tap reaches it.
+  const Phase* phase_of(int64_t position) const {
+    for (const Phase& phase : phases_)
+      if (phase.taps.out_offset == position % shape_.h.stride) return &phase;
+    return nullptr;
   }
 
   void run_row(const T* grad, const T* packed, const T* bias, T* x_row, T* t, int64_t row) const {
@@ -89,31 +115,31 @@ class FewChannelsRun {
     const int64_t image = row / h.size, position = row % h.size;
     for (int64_t i = 0; i < w.size; ++i)
       for (int64_t c = 0; c < shape_.C; ++c) x_row[i * shape_.C + c] = bias ? bias[c] : T{0};
-    const int64_t no_tap = 0;
-    for (int64_t r = 0; r < h.window; ++r) {
-      const int64_t reach = position + h.before - r * h.dilation;
-      if (reach < 0) break;
-      if (reach % h.stride != 0 || reach / h.stride >= h.out) continue;
-      const T* grad_row = grad + (image * h.out + reach / h.stride) * w.out * shape_.K;
-      for (int64_t group = 0; group < shape_.groups; ++group)
-        for (int64_t first = 0; first < w.out; first += columns_) {
-          DirectBlock<T> b{};
-          b.slab = grad_row + first * shape_.K + group * shape_.group_filters();
-          b.pixel = pixel_.data();
-          b.out = row_.data();
-          b.pixels = std::min(columns_, w.out - first);
-          b.tap = &no_tap;
-          b.taps = 1;
-          b.length = shape_.group_filters();
-          b.packed_taps = 1;
-          b.packed = packed + (group * h.window + r) * tap_row_size();
-          b.blocks = lane_blocks_;
-          b.filters = lanes_;
-          b.y = t;
-          tile_.forward(b);
-          add_columns(t, first, b.pixels, x_row + group * shape_.group_channels());
-        }
-    }
+    const Phase* phase = phase_of(position);
+    if (!phase) return;
+    const int64_t output = position / h.stride;
+    const TapRange live = live_taps(phase->taps, output);
+    if (live.first == live.last) return;
+    const int64_t p = output + phase->taps.origin + live.first * phase->taps.step;
+    const T* grad_row = grad + (image * h.out + p) * w.out * shape_.K;
+    for (int64_t group = 0; group < shape_.groups; ++group)
+      for (int64_t first = 0; first < w.out; first += columns_) {
+        DirectBlock<T> b{};
+        b.slab = grad_row + first * shape_.K + group * shape_.group_filters();
+        b.pixel = pixel_.data();
+        b.out = row_.data();
+        b.pixels = std::min(columns_, w.out - first);
+        b.tap = phase->grad_row.data();
+        b.taps = live.last - live.first;
+        b.length = shape_.group_filters();
+        b.packed_taps = phase->taps.taps;
+        b.packed = packed + group * group_size_ + phase->panels + live.first * b.length * tile_.block_filters;
+        b.blocks = lane_blocks_;
+        b.filters = lanes_;
+        b.y = t;
+        tile_.forward(b);
+        add_columns(t, first, b.pixels, x_row + group * shape_.group_channels());
+      }
   }
 
   void add_columns(const T* t, int64_t first, int64_t count, T* x_row) const {
@@ -138,6 +164,8 @@ class FewChannelsRun {
   const Conv2dDirectTile<T>& tile_;
   int64_t lane_blocks_, columns_, task_rows_;
   std::vector<int64_t> pixel_, row_;
+  std::vector<Phase> phases_;
+  int64_t group_size_ = 0;  // of the packed kernel
   int threads_;
 };
 

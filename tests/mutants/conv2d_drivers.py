@@ -298,8 +298,30 @@ MUTANTS = {
         ("splits depend on the threads", "kTasks / owners()", "4 * get_num_threads() / owners()", THREADS),
     ],
     "cpu/conv2d_few_channels.cpp": [
-        ("the last row of taps is dropped", "r < h.window; ++r", "r < h.window - 1; ++r", GRAD_X),
-        ("the stride of rows is ignored", "reach % h.stride != 0 ||", "", GRAD_X),
+        (
+            "the last row of taps is dropped",
+            "= live.last - live.first;",
+            "= live.last - live.first - 1;",
+            GRAD_X,
+        ),
+        (
+            "the stride of rows is ignored",
+            "live_taps(phase->taps, output)",
+            "live_taps(phase->taps, position)",
+            GRAD_X,
+        ),
+        (
+            "rows of taps on padding are not skipped",
+            "phase->panels + live.first",
+            "phase->panels + 0",
+            GRAD_X,
+        ),
+        (
+            "all phases share the panels of the first",
+            "+ group * group_size_ + phase.panels;",
+            "+ group * group_size_;",
+            GRAD_X,
+        ),
         ("the bias is missing", "bias ? bias[c] : T{0}", "T{0}", TRANSPOSE),
         ("the dilation is ignored", "x += w.dilation * shape_.C", "x += shape_.C", GRAD_X),
         ("taps on padding are not skipped", "x[i] += t[begin * channels + i]", "x[i] += t[i]", GRAD_X),
