@@ -81,6 +81,22 @@ def test_layers_of_a_file(tmp_path):
     assert (relu.K, relu.flops, relu.bytes_of("forward")) == (3, 0, 2 * 4 * 12)
 
 
+def test_bytes_that_passes_read_and_write():
+    conv = Layer("conv", "conv", 1, 4, 4, 2, K=3)
+    assert [conv.traffic_of(which) for which in conv.passes] == [
+        (4 * (32 + 6), 4 * 48),
+        (4 * (48 + 6), 4 * 32),
+        (4 * (32 + 48), 4 * 6),
+    ]
+    pools = [Layer("pool", op, 1, 4, 4, 2, R=2, S=2, stride=2) for op in ("max_pool", "avg_pool")]
+    assert [pool.traffic_of("forward") for pool in pools] == [(128, 32 + 8), (128, 32)]
+    assert [pool.traffic_of("grad_x") for pool in pools] == [(32 + 8, 128), (32, 128)]
+    relu, norm = (Layer(op, op, 1, 4, 4, 2) for op in ("relu", "batch_norm"))
+    assert [relu.traffic_of(which) for which in relu.passes] == [(128, 128), (256, 128)]
+    assert [norm.traffic_of(which) for which in norm.passes] == [(256, 128), (512, 128), (768, 256)]
+    assert norm.bytes_of("both") == 1024
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

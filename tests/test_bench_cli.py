@@ -43,7 +43,7 @@ def test_layers_without_peers(layers, tmp_path):
     small, rows = report["layers"]["layers"]
     assert (small["list"], small["kind"], small["count"]) == ("mine", "conv", 2)
     for result in small["passes"].values():
-        assert set(result) == {"ms", "gflops", "of_peak", "gbps", "of_bandwidth", "error"}
+        assert set(result) == {"ms", "gflops", "of_peak", "gbps", "of_copy", "of_mix", "error"}
         assert result["ms"]["konv"] > 0
         assert 0 < result["error"] < 1e-4
     assert "gflops" not in rows["passes"]["forward"]

@@ -112,7 +112,7 @@ class FakePeer:
 
 
 def measure(*peers: FakePeer) -> dict:
-    limits = sections.Limits(flops=1e6, bandwidth=1e6)
+    limits = sections.Limits(flops=1e6, copy=1e6, mix=5e5)
     return sections._layer(LAYERS[0], "forward", peers, Turns(3, 0.1), limits)
 
 
@@ -123,7 +123,8 @@ def test_a_layer_is_measured():
     assert result["ms"] == {"konv": 2000.0, "other": 6000.0}  # medians
     assert (result["best_peer"], result["ratio"]) == ("other", 3.0)
     assert result["of_peak"] == round(layer.flops / 2 / 1e6, 4)
-    assert result["of_bandwidth"] == round(layer.bytes_of("forward") / 2 / 1e6, 4)
+    assert result["of_copy"] == round(layer.bytes_of("forward") / 2 / 1e6, 4)
+    assert result["of_mix"] == round(layer.bytes_of("forward") / 1e6, 4)
 
 
 def test_nothing_wrong_is_timed():

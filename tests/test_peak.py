@@ -22,8 +22,10 @@ def test_no_kernel_beats_the_peak(set_threads):
     assert 2 * 64 * 8 * 8 * 64 * 64 / seconds < 1.5 * _core.measure_flops(0.05)  # clocks change
 
 
-def test_bandwidth_of_a_copy():
-    assert 1e8 < _core.measure_bandwidth(1 << 24, 0.05) < 1e13
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize(("read", "written"), [(1, 1), (16, 5), (5, 16), (1, 1000)])
+def test_bandwidth_of_a_mix(read, written):
+    assert 1e8 < _core.measure_bandwidth(read << 14, written << 14, 0.01) < 1e13
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 61, float("nan")])
@@ -31,11 +33,13 @@ def test_seconds_must_be_some(seconds):
     with pytest.raises(ValueError, match="seconds must be above 0 and at most 60"):
         _core.measure_flops(seconds)
     with pytest.raises(ValueError, match="seconds must be above 0 and at most 60"):
-        _core.measure_bandwidth(1, seconds)
+        _core.measure_bandwidth(1, 1, seconds)
 
 
 def test_bytes_must_be_some():
-    with pytest.raises(ValueError, match="bytes must be at least 1"):
-        _core.measure_bandwidth(0, 0.01)
-    with pytest.raises(MemoryError):
-        _core.measure_bandwidth(1 << 60, 0.01)
+    for read, written in ((0, 1), (1, 0), (-1, 1)):
+        with pytest.raises(ValueError, match="the bytes read and the bytes written must be at least 1"):
+            _core.measure_bandwidth(read, written, 0.01)
+    for read, written in ((1 << 60, 1), (1, 1 << 62), ((1 << 63) - 1, 1)):
+        with pytest.raises(MemoryError):
+            _core.measure_bandwidth(read, written, 0.01)

@@ -51,8 +51,8 @@ void bind_runtime(py::module_& module) {
              [](const std::string& op, int64_t bytes) { cpu::require_memory(op.c_str(), bytes); });
   module.def("measure_flops",
              [](double seconds) { return without_gil([=] { return cpu::measure_flops(seconds); }); });
-  module.def("measure_bandwidth", [](int64_t bytes, double seconds) {
-    return without_gil([=] { return cpu::measure_bandwidth(bytes, seconds); });
+  module.def("measure_bandwidth", [](int64_t read, int64_t written, double seconds) {
+    return without_gil([=] { return cpu::measure_bandwidth(read, written, seconds); });
   });
   module.def("set_thread_work", &cpu::set_thread_work);
   module.def("set_poison", [](bool poison) { cpu::BufferPool::instance().set_poison(poison); });

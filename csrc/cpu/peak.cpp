@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <numeric>
 #include <stdexcept>
 #include <vector>
 
+#include "cpu/blocks.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/result.hpp"
 #include "cpu/threads.hpp"
@@ -14,8 +15,8 @@
 namespace konv::cpu {
 namespace {
 
-constexpr int64_t kRounds = 1 << 20;        // 2 to 10 ms
-constexpr int64_t kCopyElements = 1 << 16;  // of a task
+constexpr int64_t kRounds = 1 << 20;  // 2 to 10 ms
+constexpr int64_t kGranule = 64;      // elements: tasks share no cache line
 
 // The median time of body(), called over and over.
 template <class Body>
@@ -47,23 +48,30 @@ double measure_flops(double seconds) {
   return static_cast<double>(threads) * static_cast<double>(kRounds * k.operations) / took;
 }
 
-double measure_bandwidth(int64_t bytes, double seconds) {
-  if (bytes < 1) throw std::invalid_argument("bytes must be at least 1");
+double measure_bandwidth(int64_t read, int64_t written, double seconds) {
+  if (read < 1 || written < 1)
+    throw std::invalid_argument("the bytes read and the bytes written must be at least 1");
   const PeakKernels<float>& k = *kernels<float>().peak;
-  constexpr int64_t kTaskBytes = kCopyElements * static_cast<int64_t>(sizeof(float));
-  const int64_t tasks = ceil_div(bytes, kTaskBytes);
-  const int64_t size = checked_multiply("measure_bandwidth", "the copy", tasks, kTaskBytes);
-  const int64_t sizes[] = {size, size};
+  const int threads = get_num_threads();
+  const int64_t tasks = threads * kBlocksOfThread;
+  constexpr int64_t kGranuleBytes = kGranule * static_cast<int64_t>(sizeof(float));
+  const auto elements_of_task = [&](int64_t bytes) {
+    return ceil_div(ceil_div(bytes, tasks), kGranuleBytes) * kGranule;
+  };
+  const int64_t x_count = elements_of_task(read), y_count = elements_of_task(written);
+  const auto bytes_of = [&](int64_t count) {
+    return checked_multiply("measure_bandwidth", "a buffer", count * tasks, sizeof(float));
+  };
+  const int64_t sizes[] = {bytes_of(x_count), bytes_of(y_count)};
   const auto buffers = allocate("measure_bandwidth", sizes);
-  const float* x = buffers[0].as<float>();
-  float* y = buffers[1].as<float>();
-  std::memset(buffers[0].data(), 0, static_cast<size_t>(size));  // pages that were never written are one page
+  float *x = buffers[0].as<float>(), *y = buffers[1].as<float>();
+  std::iota(x, x + x_count * tasks, 1.0F);  // zeros are written at twice the speed
   const double took = median_seconds(seconds, [&] {
-    parallel_for(get_num_threads(), tasks, [&](int64_t task, int) {
-      k.copy(x + task * kCopyElements, kCopyElements, y + task * kCopyElements);
+    parallel_for(threads, tasks, [&](int64_t task, int) {
+      k.transfer(x + task * x_count, x_count, y + task * y_count, y_count);
     });
   });
-  return 2 * static_cast<double>(size) / took;
+  return static_cast<double>(sizes[0] + sizes[1]) / took;
 }
 
 }  // namespace konv::cpu

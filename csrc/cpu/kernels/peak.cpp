@@ -1,4 +1,4 @@
-// Peak of multiply-adds and of copying; contracts: peak.hpp.
+// Peak of multiply-adds, and of reading and writing; contracts: peak.hpp.
 #include "cpu/kernels/peak.hpp"
 
 #include "cpu/kernels/simd.hpp"
@@ -24,13 +24,25 @@ T multiply_add(int64_t rounds, T value) {
 }
 
 template <class T>
-void copy(const T* x, int64_t count, T* y) {
-  for (int64_t i = 0; i < count; i += kLanes<T>) stream(y + i, load(x + i));
+void transfer(const T* x, int64_t x_count, T* y, int64_t y_count) {
+  Vector<T> sum{};   // depends on all that is read, or it need not be
+  int64_t lead = 0;  // of reading over writing: after all steps, none
+  for (int64_t step = 0; step < (x_count + y_count) / kLanes<T>; ++step) {
+    if (lead <= 0) {
+      sum += load(x);
+      x += kLanes<T>;
+      lead += y_count;
+    } else {
+      stream(y, sum);
+      y += kLanes<T>;
+      lead -= x_count;
+    }
+  }
   stream_fence();
 }
 
 template <class T>
-constexpr PeakKernels<T> kKernels = {multiply_add<T>, int64_t{2} * kChains * kLanes<T>, copy<T>};
+constexpr PeakKernels<T> kKernels = {multiply_add<T>, int64_t{2} * kChains * kLanes<T>, transfer<T>};
 
 }  // namespace
 

@@ -11,8 +11,9 @@ struct PeakKernels {
   // ISA can; returns what depends on all of them.
   T (*multiply_add)(int64_t rounds, T value);
   int64_t operations;
-  // y = x, past the caches; y is aligned to 64 bytes, count a multiple of 64.
-  void (*copy)(const T* x, int64_t count, T* y);
+  // Reads x and writes y past the caches, evenly interleaved; y is aligned to 64 bytes, both counts are
+  // multiples of 64, and x is not empty.
+  void (*transfer)(const T* x, int64_t x_count, T* y, int64_t y_count);
 };
 
 }  // namespace konv::cpu

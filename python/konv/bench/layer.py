@@ -109,20 +109,26 @@ class Layer:
         kernel = kernel if self.op in ("conv", "dense") else 0
         return {"forward": x + kernel, "grad_x": y + kernel}.get(which, x + y)
 
-    def bytes_of(self, which: str) -> int:
-        """Bytes that a pass has to read and write at least, each array once.
+    def traffic_of(self, which: str) -> tuple[int, int]:
+        """Bytes that a pass has to read and to write at least.
 
-        Batch normalisation reads x twice in each direction, since it needs the sums first; max pooling keeps
+        Batch normalisation reads twice in each direction, since it needs the sums first; max pooling keeps
         one byte of position for each output.
         """
         x, y, kernel = (4 * prod(shape) for shape in (self.x_shape, self.y_shape, self.kernel_shape))
         if self.op in ("conv", "dense"):
-            return x + y + kernel
+            written = {"forward": y, "grad_x": x, "grad_kernel": kernel}[which]
+            return x + y + kernel - written, written
         if self.op == "batch_norm":
-            return {"forward": 3 * x, "backward": 5 * x, "both": 8 * x}[which]
+            return {"forward": (2 * x, x), "backward": (4 * x, x), "both": (6 * x, 2 * x)}[which]
         if self.op == "relu":
-            return 2 * x if which == "forward" else 3 * x
-        return x + y + (y // 4 if self.op == "max_pool" else 0)
+            return (x, x) if which == "forward" else (2 * x, x)
+        positions = y // 4 if self.op == "max_pool" else 0
+        return (x, y + positions) if which == "forward" else (y + positions, x)
+
+    def bytes_of(self, which: str) -> int:
+        """Bytes that a pass has to read and write at least."""
+        return sum(self.traffic_of(which))
 
     def result_shapes(self, which: str) -> tuple[tuple[int, ...], ...]:
         """Shapes of what every peer gives for a pass."""

@@ -22,7 +22,8 @@ from konv.bench.layer import Layer
 from konv.bench.network import NETWORKS
 from konv.bench.peers import Peer
 
-SECONDS_OF_LIMITS = 0.1  # before each layer: clocks, and what others leave of the memory, change
+SECONDS_OF_LIMITS = 0.1  # of each, beside what it limits: clocks, and what others leave of memory, change
+COPY = (1, 1)  # bytes read for bytes written
 LONGER = 10  # times as long are turns of a training step or a network
 # Adam divides a gradient by its size, so that rounding in a gradient of almost 0 can turn a weight's first
 # step of 0.001: the later losses may differ by some 1e-3, the first by rounding only.
@@ -45,40 +46,53 @@ class Settings(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What the machine can do, measured: operations and bytes of memory a second."""
+    """What the machine can do, measured: operations a second, and bytes of memory where it copies, and where
+    it reads and writes in the ratio of a pass."""
 
     flops: float
-    bandwidth: float
+    copy: float
+    mix: float
+
+
+def _limits(konv: Peer, traffic: tuple[int, int]) -> Limits:
+    cache = machine.last_cache_bytes()
+
+    def bandwidth(read: int, written: int) -> float:
+        how = {"read": read, "written": written, "cache_bytes": cache}
+        measured: float = konv.ask("bandwidth", **how, seconds=SECONDS_OF_LIMITS)
+        return measured
+
+    flops = konv.ask("flops", seconds=SECONDS_OF_LIMITS)
+    return Limits(flops, bandwidth(*COPY), bandwidth(*traffic))
 
 
 def layers(
     settings: Settings, lists: Mapping[str, Sequence[Layer]], passes: Collection[str]
 ) -> dict[str, Any]:
     """Measure passes of layers, and what the machine can do beside each."""
-    cache = machine.last_cache_bytes()
     with settings.started("layer") as running:
         print(table.HEADER)
         measured, all_limits = [], []
         for name, members in lists.items():
             for layer in members:
                 found: dict[str, Any] = {}
-                limits = Limits(**running[0].ask("limits", cache_bytes=cache, seconds=SECONDS_OF_LIMITS))
-                all_limits.append(limits)
                 for which in layer.passes:
                     if which in passes:
+                        limits = _limits(running[0], layer.traffic_of(which))
+                        all_limits.append(limits)
                         found[which] = _layer(layer, which, running, settings.turns, limits)
                         print(table.layer_line(layer.name, which, found[which]), flush=True)
                 shape = dataclasses.asdict(layer)
                 measured.append({"list": name, "kind": layer.kind, **shape, "passes": found})
         versions = {peer.name: peer.versions for peer in running}
     limits = Limits(*(statistics.median(values) for values in zip(*all_limits, strict=True)))
-    print(f"peak {limits.flops / 1e9:.1f} GFLOP/s, memory {limits.bandwidth / 1e9:.1f} GB/s (medians)")
+    print(f"peak {limits.flops / 1e9:.1f} GFLOP/s, memory {limits.copy / 1e9:.1f} GB/s (medians)")
     means, totals = summary.geometric_means(measured), summary.network_totals(measured)
     for line in (*table.total_lines(totals), *table.mean_lines(means)):
         print(line)
     return {
         "versions": versions,
-        "limits": {"gflops": round(limits.flops / 1e9, 1), "gbps": round(limits.bandwidth / 1e9, 1)},
+        "limits": {"gflops": round(limits.flops / 1e9, 1), "gbps": round(limits.copy / 1e9, 1)},
         "geometric_means": means,
         "totals": totals,
         "layers": measured,
@@ -102,7 +116,8 @@ def _layer(layer: Layer, which: str, running: Sequence[Peer], turns: Turns, limi
         "ms": milliseconds(seconds),
         **({"gflops": round(flops / 1e9, 2), "of_peak": round(flops / limits.flops, 4)} if flops else {}),
         "gbps": round(moved / 1e9, 2),
-        "of_bandwidth": round(moved / limits.bandwidth, 4),
+        "of_copy": round(moved / limits.copy, 4),
+        "of_mix": round(moved / limits.mix, 4),
         **ratio_to_best_peer(seconds),
         "error": float(f"{error:.2g}"),
     }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-HEADER = f"{'layer':<24}{'pass':<12}{'ms':>9} {'GFLOP/s':>8} {'peak':>5} {'GB/s':>7} {'memory':>6}"
+HEADER = f"{'layer':<24}{'pass':<12}{'ms':>9} {'GFLOP/s':>8} {'peak':>5} {'GB/s':>7} {'copy':>5} {'mix':>5}"
 
 
 def layer_line(name: str, which: str, result: Mapping[str, Any]) -> str:
     """Show a pass: Konv's time, rates, shares of what the machine can do, and the best peer."""
     flops = f"{result['gflops']:8.1f} {result['of_peak']:5.0%}" if "gflops" in result else " " * 14
     line = f"{name:<24}{which:<12}{result['ms']['konv']:9.3f} {flops} {result['gbps']:7.1f} "
-    return f"{line}{result['of_bandwidth']:6.0%}{peer_cell(result)}"
+    return f"{line}{result['of_copy']:5.0%} {result['of_mix']:5.0%}{peer_cell(result)}"
 
 
 def peer_cell(result: Mapping[str, Any]) -> str:

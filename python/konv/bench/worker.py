@@ -40,10 +40,15 @@ class Worker:
         """Say of what this process is a peer."""
         return self.versions
 
-    def limits(self, **how: Any) -> dict[str, float]:
-        """Measure the machine; Konv's worker only."""
-        limits: dict[str, float] = self.module.limits(**how)
-        return limits
+    def flops(self, **how: Any) -> float:
+        """Measure the machine's operations a second; Konv's worker only."""
+        flops: float = self.module.flops(**how)
+        return flops
+
+    def bandwidth(self, **how: Any) -> float:
+        """Measure the machine's bytes a second; Konv's worker only."""
+        bandwidth: float = self.module.bandwidth(**how)
+        return bandwidth
 
     def prepare(self, subject: str, **what: Any) -> None:
         """Make something ready to be measured."""

@@ -41,10 +41,19 @@ def poisoned() -> Iterator[None]:
         raise ValueError(f"{written} buffers were written past their end")
 
 
-def limits(cache_bytes: int, seconds: float) -> dict[str, float]:
-    """Measure what the machine can do: operations, and bytes copied, a second."""
-    beyond = max(4 * cache_bytes, 1 << 27)
-    measured = {"flops": _core.measure_flops(seconds), "bandwidth": _core.measure_bandwidth(beyond, seconds)}
+def flops(seconds: float) -> float:
+    """Measure the operations a second that the machine can do."""
+    measured: float = _core.measure_flops(seconds)
+    return measured
+
+
+def bandwidth(read: int, written: int, cache_bytes: int, seconds: float) -> float:
+    """Measure the bytes a second that the machine moves, beyond its caches, where it reads and writes in this
+    ratio."""
+    scale = max(8 * cache_bytes, 1 << 28) / (read + written)
+    measured: float = _core.measure_bandwidth(
+        *(max(1, round(scale * bytes)) for bytes in (read, written)), seconds
+    )
     _core.clear_cache()
     return measured
 
