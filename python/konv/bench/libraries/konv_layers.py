@@ -20,7 +20,7 @@ def placed(array: Array) -> Array:
     asks for too."""
     room = np.empty(array.nbytes + HUGE_PAGE, np.uint8)
     first = -room.ctypes.data % HUGE_PAGE
-    copy = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy: Array = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
 

@@ -51,9 +51,7 @@ def bandwidth(read: int, written: int, cache_bytes: int, seconds: float) -> floa
     """Measure the bytes a second that the machine moves, beyond its caches, where it reads and writes in this
     ratio."""
     scale = max(8 * cache_bytes, 1 << 28) / (read + written)
-    measured: float = _core.measure_bandwidth(
-        *(max(1, round(scale * bytes)) for bytes in (read, written)), seconds
-    )
+    measured: float = _core.measure_bandwidth(round(scale * read) + 1, round(scale * written) + 1, seconds)
     _core.clear_cache()
     return measured
 
