@@ -101,6 +101,8 @@ def test_pooling(isa: str, dtype: np.dtype[Any], channels: int) -> None:
         grads = ops.max_pool2d_backward(y, argmax, shape, size, **options)
         alone = ops.max_pool2d_backward(y[last], argmax[last], x[last].shape, size, **options)
         assert_same_bits(grads[last], alone)
+        grads = ops.avg_pool2d_backward(y, shape, size, **options)
+        assert_same_bits(grads[last], ops.avg_pool2d_backward(y[last], x[last].shape, size, **options))
     grad = np.ascontiguousarray(x[:, ::2, ::2])  # side by side
     _, argmax = ops.max_pool2d_with_argmax(x, 2)
     whole = ops.max_pool2d_backward(grad, argmax, shape, 2)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cpu/blocks.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/pool2d_spans.hpp"
 #include "cpu/result.hpp"
@@ -13,25 +14,26 @@
 namespace konv::cpu {
 namespace {
 
-constexpr double kTaskWork = 1 << 16;    // source elements that a task reads, about 15 us
-constexpr int64_t kTaskColumns = 256;    // at most: their runs lie on the stack
-constexpr int64_t kChannelGranule = 64;  // so that tasks share no cache line
+constexpr double kTaskWork = 1 << 16;       // source elements that a task reads at least, about 15 us
+constexpr int64_t kTaskColumns = 256;       // at most: their runs lie on the stack
+constexpr int64_t kChannelGranule = 64;     // so that tasks share no cache line
+constexpr int64_t kDividedBytes = 1 << 19;  // of gradients, for each thread: half of L2
 
-// How many items of `work` source elements make a task.
-int64_t items_of_task(double work, int64_t items) {
-  return static_cast<int64_t>(std::clamp(kTaskWork / work, 1.0, static_cast<double>(items)));
+// How many of `items`, of `work` source elements each, make a task.
+int64_t items_of_task(double task_work, double work, int64_t items) {
+  return static_cast<int64_t>(std::clamp(task_work / work, 1.0, static_cast<double>(items)));
 }
 
-// Cuts the result (images, rows, columns, channels) into tasks of about kTaskWork.
+// Cuts the result (images, rows, columns, channels) into tasks of about task_work source elements.
 struct PoolTasks {
-  PoolTasks(int64_t all_rows, int64_t all_columns, int64_t all_channels, double pixel_work)
-      : channels(
-            pixel_work * all_channels > kTaskWork
-                ? std::min(all_channels, ceil_div(items_of_task(pixel_work, all_channels), kChannelGranule) *
-                                             kChannelGranule)
-                : all_channels),
-        columns(std::min(items_of_task(pixel_work * channels, all_columns), kTaskColumns)),
-        rows(items_of_task(pixel_work * channels * columns, std::max<int64_t>(1, all_rows))),
+  PoolTasks(int64_t all_rows, int64_t all_columns, int64_t all_channels, double pixel_work, double task_work)
+      : channels(pixel_work * all_channels > task_work
+                     ? std::min(all_channels, ceil_div(items_of_task(task_work, pixel_work, all_channels),
+                                                       kChannelGranule) *
+                                                  kChannelGranule)
+                     : all_channels),
+        columns(std::min(items_of_task(task_work, pixel_work * channels, all_columns), kTaskColumns)),
+        rows(items_of_task(task_work, pixel_work * channels * columns, std::max<int64_t>(1, all_rows))),
         channel_blocks(ceil_div(all_channels, channels)),
         column_blocks(ceil_div(all_columns, columns)),
         count(ceil_div(all_rows, rows) * column_blocks * channel_blocks) {}
@@ -44,16 +46,17 @@ struct PoolTasks {
 // and row.result, for arrays of the same shape.
 template <class T, class Spans, class Run>
 void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* source, T* result,
-            const Run& run) {
+            bool streamed, const Run& run) {
   const int64_t all_rows = shape.N * h.results(), C = shape.C;
   const double pixel_work = static_cast<double>(h.most()) * static_cast<double>(w.most());
   const double work = pixel_work * static_cast<double>(all_rows) * static_cast<double>(w.results()) * C;
-  const PoolTasks tasks(all_rows, w.results(), C, pixel_work);
+  // Long tasks: windows that overlap read a row of the source twice where tasks meet.
+  const double share = work / (get_num_threads() * kBlocksOfThread);
+  const PoolTasks tasks(all_rows, w.results(), C, pixel_work, std::max(kTaskWork, share));
   const int64_t source_size = shape.N * h.sources() * w.sources() * C;
   const bool whole_rows = tasks.column_blocks == 1;
   const bool spread = h.most() == 1 && w.tiles(), ascending = spread || w.period() == 1;
   const bool alone = ascending && tasks.channel_blocks == 1;  // nobody else writes between a task's pixels
-  const bool streamed = worth_streaming(all_rows * w.results() * C * static_cast<int64_t>(sizeof(T)));
   int64_t positions;  // too many for int64 are read by nobody: argmax refuses those that int32 can't count
   const bool countable = !__builtin_mul_overflow(shape.h.window, shape.w.window, &positions);
   parallel_for(threads_for(tasks.count, work), tasks.count, [&](int64_t task, int) {
@@ -97,9 +100,9 @@ const ArgmaxKernels<T, Index>& argmax_kernels() {
 
 // Sums, with the divisors of the spans.
 template <class T, class Spans>
-void gather_sums(const Pool2dShape& shape, Divisor divisor, const T* source, T* result) {
+void gather_sums(const Pool2dShape& shape, Divisor divisor, const T* source, T* result, bool streamed) {
   const Pool2dKernels<T>& k = *kernels<T>().pool2d;
-  gather(shape, Spans(shape.h, divisor), Spans(shape.w, divisor), source, result,
+  gather(shape, Spans(shape.h, divisor), Spans(shape.w, divisor), source, result, streamed,
          [&](const PoolRow<T>& row, int64_t, int64_t) { k.sum(row); });
 }
 
@@ -123,31 +126,35 @@ bool windows_overlap(const WindowAxis& axis) { return axis.stride < axis.extent(
 
 template <class T>
 Buffer max_pool2d(const char* op, const Pool2dShape& shape, const T* x) {
-  Buffer y = allocate(op, y_bytes<T>(op, shape));
+  const int64_t bytes = y_bytes<T>(op, shape);
+  Buffer y = allocate(op, bytes);
   const Pool2dKernels<T>& k = *kernels<T>().pool2d;
   gather(shape, WindowSpans(shape.h, Divisor::kNone), WindowSpans(shape.w, Divisor::kNone), x, y.as<T>(),
-         [&](const PoolRow<T>& row, int64_t, int64_t) { k.max(row); });
+         worth_streaming(bytes), [&](const PoolRow<T>& row, int64_t, int64_t) { k.max(row); });
   return y;
 }
 
 template <class T, class Index>
 MaxAndArgmax max_pool2d_with_argmax(const char* op, const Pool2dShape& shape, const T* x) {
-  auto [y, argmaxes] = allocate(op, {y_bytes<T>(op, shape), y_bytes<Index>(op, shape)});
+  const int64_t bytes = y_bytes<T>(op, shape);
+  auto [y, argmaxes] = allocate(op, {bytes, y_bytes<Index>(op, shape)});
   MaxAndArgmax result{std::move(y), std::move(argmaxes)};
   const ArgmaxKernels<T, Index>& k = argmax_kernels<T, Index>();
   Index* argmax = result.argmax.as<Index>();
   gather(
       shape, WindowSpans(shape.h, Divisor::kNone), WindowSpans(shape.w, Divisor::kNone), x, result.y.as<T>(),
+      worth_streaming(bytes),
       [&](const PoolRow<T>& row, int64_t, int64_t result_offset) { k.forward(row, argmax + result_offset); });
   return result;
 }
 
 template <class T, class Index>
 Buffer max_pool2d_backward(const char* op, const Pool2dShape& shape, const T* grad, const Index* argmax) {
-  Buffer grad_x = allocate(op, x_bytes<T>(op, shape));
+  const int64_t bytes = x_bytes<T>(op, shape);
+  Buffer grad_x = allocate(op, bytes);
   const ArgmaxKernels<T, Index>& k = argmax_kernels<T, Index>();
   gather(shape, CoverSpans(shape.h, Divisor::kNone), CoverSpans(shape.w, Divisor::kNone), grad,
-         grad_x.as<T>(), [&](const PoolRow<T>& row, int64_t source_offset, int64_t) {
+         grad_x.as<T>(), worth_streaming(bytes), [&](const PoolRow<T>& row, int64_t source_offset, int64_t) {
            k.backward(row, argmax + source_offset);
          });
   return grad_x;
@@ -155,40 +162,53 @@ Buffer max_pool2d_backward(const char* op, const Pool2dShape& shape, const T* gr
 
 template <class T>
 Buffer sum_pool2d(const char* op, const Pool2dShape& shape, const T* x) {
-  Buffer y = allocate(op, y_bytes<T>(op, shape));
-  gather_sums<T, WindowSpans>(shape, Divisor::kNone, x, y.as<T>());
+  const int64_t bytes = y_bytes<T>(op, shape);
+  Buffer y = allocate(op, bytes);
+  gather_sums<T, WindowSpans>(shape, Divisor::kNone, x, y.as<T>(), worth_streaming(bytes));
   return y;
 }
 
 template <class T>
 Buffer sum_pool2d_backward(const char* op, const Pool2dShape& shape, const T* grad) {
-  Buffer grad_x = allocate(op, x_bytes<T>(op, shape));
-  gather_sums<T, CoverSpans>(shape, Divisor::kNone, grad, grad_x.as<T>());
+  const int64_t bytes = x_bytes<T>(op, shape);
+  Buffer grad_x = allocate(op, bytes);
+  gather_sums<T, CoverSpans>(shape, Divisor::kNone, grad, grad_x.as<T>(), worth_streaming(bytes));
   return grad_x;
 }
 
 template <class T>
 Buffer avg_pool2d(const char* op, const Pool2dShape& shape, const T* x, bool count_include_pad) {
-  Buffer y = allocate(op, y_bytes<T>(op, shape));
-  gather_sums<T, WindowSpans>(shape, average(count_include_pad), x, y.as<T>());
+  const int64_t bytes = y_bytes<T>(op, shape);
+  Buffer y = allocate(op, bytes);
+  gather_sums<T, WindowSpans>(shape, average(count_include_pad), x, y.as<T>(), worth_streaming(bytes));
   return y;
 }
 
 template <class T>
 Buffer avg_pool2d_backward(const char* op, const Pool2dShape& shape, const T* grad, bool count_include_pad) {
   const Divisor divisor = average(count_include_pad);
-  // Windows that overlap have their gradients divided once, not once for every pixel that they cover.
-  const bool divide_first = windows_overlap(shape.h) || windows_overlap(shape.w);
-  auto [result, scratch] = allocate(op, {x_bytes<T>(op, shape), divide_first ? y_bytes<T>(op, shape) : 0});
-  T* grad_x = result.template as<T>();
-  if (divide_first) {
-    T* divided = scratch.template as<T>();
-    gather_sums<T, OutputSpans>(shape, divisor, grad, divided);
-    gather_sums<T, CoverSpans>(shape, Divisor::kNone, divided, grad_x);
-  } else {
-    gather_sums<T, CoverSpans>(shape, divisor, grad, grad_x);
+  const int64_t bytes = x_bytes<T>(op, shape);
+  if (!windows_overlap(shape.h) && !windows_overlap(shape.w)) {
+    Buffer grad_x = allocate(op, bytes);
+    gather_sums<T, CoverSpans>(shape, divisor, grad, grad_x.as<T>(), worth_streaming(bytes));
+    return grad_x;
   }
-  return std::move(result);
+  // Windows that overlap have their gradients divided once, not once for every pixel that they cover; some
+  // images at a time, which stay in cache until they are shared out.
+  const int64_t y_image = shape.h.out * shape.w.out * shape.C,
+                x_image = shape.h.size * shape.w.size * shape.C;
+  const int64_t y_image_bytes = y_image * static_cast<int64_t>(sizeof(T));
+  const int64_t images = std::clamp<int64_t>(get_num_threads() * kDividedBytes / y_image_bytes, 1,
+                                             std::max<int64_t>(1, shape.N));
+  auto [grad_x, divided] = allocate(op, {bytes, images * y_image_bytes});
+  for (int64_t first = 0; first < shape.N; first += images) {
+    Pool2dShape part = shape;
+    part.N = std::min(images, shape.N - first);
+    gather_sums<T, OutputSpans>(part, divisor, grad + first * y_image, divided.template as<T>(), false);
+    gather_sums<T, CoverSpans>(part, Divisor::kNone, divided.template as<T>(),
+                               grad_x.template as<T>() + first * x_image, worth_streaming(bytes));
+  }
+  return std::move(grad_x);
 }
 
 #define KONV_INSTANTIATE_ARGMAX(T, Index)                                                            \

@@ -176,9 +176,15 @@ MUTANTS = {
         ),
         (
             "overlap along one axis is overlooked",
-            "windows_overlap(shape.h) ||",
-            "windows_overlap(shape.h) &&",
+            "!windows_overlap(shape.h) &&",
+            "!windows_overlap(shape.h) ||",
             AVG_BACKWARD,
+        ),
+        (
+            "divided gradients go to the first images",
+            "grad_x.template as<T>() + first * x_image,",
+            "grad_x.template as<T>(),",
+            "test_streaming.py::test_pooling",
         ),
     ],
     "bindings/bind_pool2d.cpp": [
