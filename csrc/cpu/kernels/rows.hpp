@@ -7,7 +7,7 @@ namespace konv::cpu {
 
 template <class T>
 struct RowsKernels {
-  // sums[c] = sum over rows of x[row * columns + c], rows in order.
+  // sums[c] = sum over rows of x[row * columns + c], in an order that rows and columns decide.
   void (*column_sums)(const T* x, int64_t rows, int64_t columns, T* sums);
 };
 
