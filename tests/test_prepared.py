@@ -90,7 +90,9 @@ def test_messages() -> None:
     with pytest.raises(ValueError, match=r"apply_prepared: bias must have"):
         _core.apply_prepared(x, prepared, draw("bias", (7,), "float32"), False, None)
     for shape in ((2, 3, 4, 7), (1, 3, 4, 8), (3, 4, 8)):
-        message = rf"apply_prepared: addend must have the shape \(2, 3, 4, 8\), received \({str(shape)[1:-1]}\)"
+        message = (
+            rf"apply_prepared: addend must have the shape \(2, 3, 4, 8\), received \({str(shape)[1:-1]}\)"
+        )
         with pytest.raises(ValueError, match=message):
             _core.apply_prepared(x, prepared, None, False, draw("addend", shape, "float32"))
     with pytest.raises(TypeError, match="apply_prepared: addend must have the dtype float32"):

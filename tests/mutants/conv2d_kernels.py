@@ -168,7 +168,12 @@ MUTANTS = {
             STREAMED,
         ),
         ("the addend is missing", "if (b.finish && b.addend) add(b.addend);", "", ADDEND),
-        ("every block of channels adds the addend", "if (b.finish && b.addend)", "if (b.addend)", ADDEND),
+        (
+            "every block of channels adds the addend",
+            "if (b.finish && b.addend) add(",
+            "if (b.addend) add(",
+            ADDEND,
+        ),
         (
             "the addend's tail is missing",
             "if (count[j] > 0) sum = load_partial(from",
