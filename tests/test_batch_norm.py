@@ -127,6 +127,34 @@ def test_backward(
 
 
 @each_mode
+@pytest.mark.parametrize("activation", [None, "relu"], ids=["linear", "relu"])
+@every_case
+def test_backward_takes_the_gradient_of_the_relu_before(
+    isa: str, dtype: np.dtype[Any], case: NormCase, training: bool, activation: str | None
+) -> None:
+    """To the bits of the two passes one after the other."""
+    a = arrays(case, dtype)
+    x = ops.relu(a.x)
+    options = {"epsilon": case.epsilon, "training": training, "activation": activation}
+    arguments = (a.grad, x, a.gamma, a.mean, a.variance)
+    y = output(case, dtype) if activation else None
+    grad_x, *grads = ops.batch_norm_backward(*arguments, **options, y=y)
+    masked_x, *same = ops.batch_norm_backward(*arguments, **options, y=y, x_activation="relu")
+    assert_same_bits(masked_x, ops.relu_backward(grad_x, x))
+    for one, other in zip(same, grads, strict=True):
+        assert_same_bits(one, other)
+
+
+def test_the_relu_before_lets_a_nan_through(isa: str, dtype: np.dtype[Any]) -> None:
+    x = np.array([[np.nan, 0.0, -0.0, 1.0]], dtype)
+    ones = np.ones(4, dtype)
+    grad_x, *_ = ops.batch_norm_backward(
+        ones[None], x, None, 0 * ones, ones, epsilon=0, training=False, x_activation="relu"
+    )
+    assert grad_x.tolist() == [[1, 0, 0, 1]]
+
+
+@each_mode
 @each(NORM_CASES, "rows", "no_scale")
 def test_numeric_gradients(isa: str, case: NormCase, training: bool) -> None:
     a = arrays(case, FLOAT64)

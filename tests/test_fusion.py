@@ -322,6 +322,81 @@ def test_layers_with_passes_of_their_own_do_not_fuse() -> None:
     assert steps_of(chain(Conv2D(3, 3, name="c"), Doubling(name="r"))) == ["c", "r"]
 
 
+def masks_of(model: Model) -> list[str]:
+    """Describe who takes gradients of ReLUs in training: "conv>norm", what ends in one and what takes it."""
+    graph = fused(model.graph, training=True, for_backward=True)
+    reading = {step.inputs[0]: step for step in graph.steps if step.masks}
+    pairs = [(step, reading[step.outputs[0]]) for step in graph.steps if step.masked]
+    assert len(pairs) == len(reading)
+    return [f"{step.layer.name}>{reader.layer.name}" for step, reader in pairs]
+
+
+def norm(name: str = "n") -> Layer:
+    return BatchNormalization(name=name)
+
+
+MASKS: dict[str, tuple[Callable[[], list[Layer]], str]] = {
+    "conv, relu": (lambda: [Conv2D(3, 3, name="c"), relu(), norm()], "c>n"),
+    "its own relu": (lambda: [Dense(3, activation="relu", name="d"), norm()], "d>n"),
+    "relu, max": (lambda: [Conv2D(3, 3), relu(), MaxPooling2D(name="m"), norm()], "m>n"),
+    "norm, relu": (lambda: [norm("o"), relu(), norm()], "o>n"),
+    "two": (lambda: [Dense(3, name="d"), relu(), norm("o"), ReLU(), norm()], "d>o o>n"),
+    "no relu": (lambda: [Conv2D(3, 3), norm()], ""),
+    "tanh": (lambda: [Conv2D(3, 3, activation="tanh"), norm()], ""),
+    "a relu alone": (lambda: [Dropout(0.5), relu(), norm()], ""),
+    "something between": (lambda: [Conv2D(3, 3, activation="relu"), Dropout(0.5), norm()], ""),
+    "two relus": (lambda: [Conv2D(3, 3, activation="relu"), relu(), Dense(2)], ""),
+    "frozen": (
+        lambda: [Dense(3, activation="relu", name="d"), BatchNormalization(trainable=False, name="n")],
+        "d>n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_who_takes_the_gradient_of_a_relu(name: str) -> None:
+    make, expected = MASKS[name]
+    assert masks_of(chain(*make())) == expected.split()
+
+
+def test_a_sum_leaves_the_gradient_of_its_relu() -> None:
+    x = Input(SHAPE)
+    y = norm()(relu()(Add(name="a")([x, Conv2D(4, 1)(x)])))
+    assert masks_of(Model(x, y)) == ["a>n"]
+
+
+def test_what_others_read_too_is_not_masked() -> None:
+    x = Input(SHAPE)
+    y = Conv2D(4, 3, padding="same", activation="relu")(x)
+    assert masks_of(Model(x, [y, norm()(y)])) == []
+    assert masks_of(Model(x, Add()([y, norm()(y)]))) == []
+    assert masks_of(Model(x, [norm()(y), norm("o")(y)])) == []
+
+
+def test_nothing_is_masked_without_backward() -> None:
+    graph = chain(Conv2D(3, 3, activation="relu"), norm()).graph
+    steps = fused(graph, training=True, for_backward=False).steps
+    assert not any(step.masks or step.masked for step in steps)
+
+
+def test_masks_follow_what_layers_are_changed_to() -> None:
+    model = chain(Conv2D(3, 3, activation="relu", name="c"), norm())
+    assert masks_of(model) == ["c>n"]
+    model.get_layer("c").activation = activations.get("elu")
+    assert masks_of(model) == []
+
+
+class Halving(BatchNormalization):
+    def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> Any:
+        return super().backward(grad / 2, saved, needs_input=needs_input)
+
+
+def test_layers_with_passes_of_their_own_take_their_own_gradients() -> None:
+    """The negated outputs of a ReLU are not positive anywhere."""
+    assert masks_of(chain(Shouting(3, 3, activation="relu"), norm())) == []
+    assert masks_of(chain(Dense(3, activation="relu"), Halving())) == []
+
+
 def residual() -> Model:
     x = Input(SHAPE)
     y = relu()(BatchNormalization()(Conv2D(5, 3, padding="same")(x)))
@@ -368,7 +443,17 @@ def course() -> Model:
     return chain(*layers, BatchNormalization(), Dense(4), relu(), Dense(3))
 
 
-NETWORKS = [residual, sums, pooled, nested, pair_of_outputs, course]
+def rectified() -> Model:
+    """All that ends in a ReLU, each before a normalization."""
+    x = Input(SHAPE)
+    y = BatchNormalization()(relu()(Conv2D(4, 3, padding="same")(x)))
+    y = BatchNormalization(scale=False)(relu()(y))
+    y = BatchNormalization()(relu()(Add()([y, DepthwiseConv2D(3, padding="same", activation="relu")(x)])))
+    y = BatchNormalization(center=False)(MaxPooling2D(2)(ReLU()(y)))
+    return Model(x, BatchNormalization()(Dense(3, activation="relu")(y)))
+
+
+NETWORKS = [residual, sums, pooled, nested, pair_of_outputs, course, rectified]
 
 
 def passes(model: Model, x: Array) -> tuple[list[Array], list[Array], list[Array]]:

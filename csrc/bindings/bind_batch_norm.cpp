@@ -54,7 +54,7 @@ py::tuple batch_norm_train(const py::array& x, const OptionalArray& gamma, const
 
 py::tuple batch_norm_backward(const py::array& grad, const py::array& x, const OptionalArray& gamma,
                               const py::array& mean, const py::array& variance, double epsilon, bool training,
-                              bool relu, const OptionalArray& y) {
+                              bool relu, const OptionalArray& y, bool x_relu) {
   const char* op = "batch_norm_backward";
   const cpu::ChannelRows shape = cpu::make_channel_rows(op, dims_of(x));
   require_dims(op, "grad", dims_of(grad), dims_of(x));
@@ -70,7 +70,7 @@ py::tuple batch_norm_backward(const py::array& grad, const py::array& x, const O
             *variances = data_of<T>(op, "variance", variance), *ys = optional_data_of<T>(op, "y", y);
     cpu::BatchNormGradients result = without_gil([&] {
       return cpu::batch_norm_backward(op, shape, gs, xs, gammas, means, variances, epsilon, training,
-                                      relu ? ys : nullptr);
+                                      relu ? ys : nullptr, x_relu);
     });
     const Dims channels{shape.channels};
     return py::make_tuple(to_array<T>(std::move(result.x), dims_of(x)),

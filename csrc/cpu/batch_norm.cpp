@@ -266,7 +266,7 @@ NormalizedAndMoments batch_norm_train(const char* op, ChannelRows shape, const T
 template <class T>
 BatchNormGradients batch_norm_backward(const char* op, ChannelRows shape, const T* grad, const T* x,
                                        const T* gamma, const T* mean, const T* variance, double epsilon,
-                                       bool training, const T* y) {
+                                       bool training, const T* y, bool x_relu) {
   const RowBlocks rows(shape);
   const int threads = rows.threads();
   const int64_t C = shape.channels, columns = rows.columns(),
@@ -303,8 +303,8 @@ BatchNormGradients batch_norm_backward(const char* op, ChannelRows shape, const 
                [&](int64_t c) { return s.total_products[c] / total * rstd(variance, c, epsilon); });
   const bool streamed = worth_streaming(shape.rows * channel_bytes);
   rows.for_each_backwards(threads, [&](const RowBlock& b) {
-    k.input_gradient({grad + b.first, training ? x + b.first : nullptr, y ? y + b.first : nullptr, b.rows,
-                      b.columns, s.mean, s.scale, s.constant, s.slope, grad_x + b.first, streamed});
+    k.input_gradient({grad + b.first, x + b.first, y ? y + b.first : nullptr, b.rows, b.columns, !training,
+                      x_relu, s.mean, s.scale, s.constant, s.slope, grad_x + b.first, streamed});
   });
   return result;
 }
@@ -315,7 +315,7 @@ BatchNormGradients batch_norm_backward(const char* op, ChannelRows shape, const 
   template NormalizedAndMoments batch_norm_train<T>(const char*, ChannelRows, const T*, const T*, const T*,  \
                                                     double, bool);                                           \
   template BatchNormGradients batch_norm_backward<T>(const char*, ChannelRows, const T*, const T*, const T*, \
-                                                     const T*, const T*, double, bool, const T*);
+                                                     const T*, const T*, double, bool, const T*, bool);
 KONV_INSTANTIATE(float)
 KONV_INSTANTIATE(double)
 #undef KONV_INSTANTIATE

@@ -34,10 +34,11 @@ struct BatchNormGradients {
 };
 
 // `training`: mean and variance came from x, else they are constants. y, the result of the forward pass, is
-// given if a ReLU ended it, else null.
+// given if a ReLU ended it, else null. `x_relu`: x came out of a ReLU, and the gradient is that of what went
+// into it.
 template <class T>
 BatchNormGradients batch_norm_backward(const char* op, ChannelRows shape, const T* grad, const T* x,
                                        const T* gamma, const T* mean, const T* variance, double epsilon,
-                                       bool training, const T* y);
+                                       bool training, const T* y, bool x_relu);
 
 }  // namespace konv::cpu

@@ -198,6 +198,7 @@ def batch_norm_backward(
     training: bool,
     relu: bool,
     y: _Float | None,
+    x_relu: bool,
     /,
 ) -> tuple[_Float, _Float, _Float]: ...
 def dense(x: _Float, kernel: _Float, bias: _Float | None, relu: bool, /) -> _Float: ...

@@ -80,6 +80,12 @@ MUTANTS = {
         ),
         ("the gradient of x forgets the mean of grad", "g - load(b.constant + c) - ", "g - ", BACKWARD),
         (
+            "the gradient of x ignores the ReLU before where x is zero",
+            "g = x <= 0 ? Vector<T>{} : g;",
+            "g = x < 0 ? Vector<T>{} : g;",
+            "test_batch_norm.py::test_backward_takes_the_gradient_of_the_relu_before",
+        ),
+        (
             "the gradient of x ignores ReLU where y is zero",
             "access.load(b.y + first + c) <= 0",
             "access.load(b.y + first + c) < 0",
@@ -121,6 +127,6 @@ MUTANTS = {
             "s.total_products[c] / total",
             BACKWARD,
         ),
-        ("frozen statistics have gradients", "training ? x + b.first : nullptr", "x + b.first", BACKWARD),
+        ("frozen statistics have gradients", "b.columns, !training,", "b.columns, false,", BACKWARD),
     ],
 }

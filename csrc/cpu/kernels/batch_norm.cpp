@@ -118,26 +118,34 @@ void gradient_sums(const GradientSumsBlock<T>& b) {
     with_lanes<T>(b.columns, GradientSumsStrip<T, false>{b});
 }
 
-template <class T, bool Relu, bool Training, class Access>
+template <class T, bool Relu, bool Constants, bool XRelu, class Access>
 void input_gradient_rows(const InputGradientBlock<T>& b) {
   for (int64_t row = 0; row < b.rows; ++row) {
     const int64_t first = row * b.columns;
     for_each_vector<T, Access>(b.columns, [&](int64_t c, auto access) {
       Vector<T> g = access.load(b.grad + first + c);
       if (Relu) g = access.load(b.y + first + c) <= 0 ? Vector<T>{} : g;
-      if (Training)
-        g = g - load(b.constant + c) - (access.load(b.x + first + c) - load(b.mean + c)) * load(b.slope + c);
-      access.store(b.grad_x + first + c, g * load(b.scale + c));
+      const Vector<T> x = !Constants || XRelu ? access.load(b.x + first + c) : Vector<T>{};
+      if (!Constants) g = g - load(b.constant + c) - (x - load(b.mean + c)) * load(b.slope + c);
+      g *= load(b.scale + c);
+      if (XRelu) g = x <= 0 ? Vector<T>{} : g;
+      access.store(b.grad_x + first + c, g);
     });
   }
 }
 
+template <class T, bool Relu, bool Constants, class Access>
+void input_gradient_of(const InputGradientBlock<T>& b) {
+  b.x_relu ? input_gradient_rows<T, Relu, Constants, true, Access>(b)
+           : input_gradient_rows<T, Relu, Constants, false, Access>(b);
+}
+
 template <class T, class Access>
 void input_gradient_to(const InputGradientBlock<T>& b) {
-  if (b.x)
-    b.y ? input_gradient_rows<T, true, true, Access>(b) : input_gradient_rows<T, false, true, Access>(b);
+  if (b.constants)
+    b.y ? input_gradient_of<T, true, true, Access>(b) : input_gradient_of<T, false, true, Access>(b);
   else
-    b.y ? input_gradient_rows<T, true, false, Access>(b) : input_gradient_rows<T, false, false, Access>(b);
+    b.y ? input_gradient_of<T, true, false, Access>(b) : input_gradient_of<T, false, false, Access>(b);
 }
 
 template <class T>

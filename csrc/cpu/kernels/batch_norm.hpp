@@ -40,11 +40,13 @@ struct GradientSumsBlock {
   T *sums, *products;
 };
 
-// With g as above: grad_x = (g - constant - (x - mean) * slope) * scale; with x null grad_x = g * scale.
+// With g as above: grad_x = (g - constant - (x - mean) * slope) * scale, or g * scale if the statistics are
+// constants; +0.0 where x <= 0 if x came out of a ReLU, whose gradient this is as well.
 template <class T>
 struct InputGradientBlock {
   const T *grad, *x, *y;
   int64_t rows, columns;
+  bool constants, x_relu;
   const T *mean, *scale, *constant, *slope;
   T* grad_x;
   bool streamed;

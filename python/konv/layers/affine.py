@@ -124,10 +124,16 @@ class Affine(Layer):
         bias = None if self.bias is None else self.bias.value
         outputs, of_kernels = self._apply(inputs, bias, activation.fused)
         outputs, kept = activation.finish(outputs)
+        if context.masked:
+            activation, kept = activations.linear, None
         return outputs, (of_kernels, activation, kept)
 
     def fuses(self, *, norm: bool, add: bool, relu: bool) -> bool:
         return self.activation == activations.linear and (self._prepares or not (norm or add))
+
+    @property
+    def ends_in_relu(self) -> bool:
+        return self.activation == activations.relu
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         of_kernels, activation, kept = saved

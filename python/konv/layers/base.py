@@ -82,7 +82,7 @@ class Layer:
             if method in cls.__dict__:
                 setattr(cls, method, wrap(cls.__dict__[method]))
         if any(method in cls.__dict__ for method in _PASSES):  # what a base class says of its own is not true
-            for claim in ("fuses", "fused_as"):
+            for claim in ("fuses", "fused_as", "ends_in_relu", "masks"):
                 if claim not in cls.__dict__:
                     setattr(cls, claim, getattr(Layer, claim))
 
@@ -175,6 +175,17 @@ class Layer:
         """What a layer before does in place of this one if it `fuses` so, "norm", "add" or "relu"; "max" if a
         ReLU before this layer may come after it; or None."""
         return None
+
+    @property
+    def ends_in_relu(self) -> bool:
+        """Whether the outputs go through a ReLU of the layer's own last, whose gradient `backward` leaves out
+        if `context.masked`."""
+        return False
+
+    @property
+    def masks(self) -> bool:
+        """Whether `backward` takes the gradient of a ReLU before the layer too, if `context.masks`."""
+        return False
 
     # What every layer has.
 

@@ -138,13 +138,14 @@ class BatchNormalization(Layer):
             )
         if not context.for_backward:
             return outputs, None
-        return outputs, (inputs, gamma, mean, variance, by_batch, outputs if context.relu else None)
+        y = outputs if context.relu and not context.masked else None
+        return outputs, (inputs, gamma, mean, variance, by_batch, y, context.masks)
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         trained = self.trainable_variables
         if not needs_input and not trained:
             return None, []
-        inputs, gamma, mean, variance, by_batch, y = saved
+        inputs, gamma, mean, variance, by_batch, y, masks = saved
         grad_inputs, grad_gamma, grad_beta = ops.batch_norm_backward(
             grad,
             inputs,
@@ -155,6 +156,7 @@ class BatchNormalization(Layer):
             training=by_batch,
             activation=None if y is None else "relu",
             y=y,
+            x_activation="relu" if masks else None,
         )
         grads = {"gamma": grad_gamma, "beta": grad_beta}
         return grad_inputs if needs_input else None, [grads[variable.name] for variable in trained]
@@ -165,6 +167,10 @@ class BatchNormalization(Layer):
     @property
     def fused_as(self) -> str | None:
         return "norm"
+
+    @property
+    def masks(self) -> bool:
+        return True
 
     def is_constant(self, *, training: bool) -> bool:
         """Whether it is the same function for every batch: that of the moving averages."""

@@ -31,6 +31,12 @@ class Context:
         What the layer is to add to its outputs, of their shape, after that; likewise.
     relu : bool
         Whether the layer is to end in a ReLU, likewise.
+    masks : bool
+        Whether the inputs came out of a ReLU whose gradient `backward` is to take too, where the layer
+        `masks`: that of the inputs is 0 where they are not positive.
+    masked : bool
+        Whether the layer that reads the outputs does so: the gradient of the ReLU that they went through last
+        (by `relu` or `Layer.ends_in_relu`) is taken then. Taking it again would change nothing.
     backend : Backend
         Array library and kernels of the inputs.
     seed, step : int
@@ -45,6 +51,8 @@ class Context:
     norm: BatchNormalization | None = None
     addend: Array | None = None
     relu: bool = False
+    masks: bool = False
+    masked: bool = False
     backend: Backend = NUMPY
     seed: int = 0
     step: int = 0
@@ -59,6 +67,8 @@ class Context:
         norm: BatchNormalization | None = None,
         addend: Array | None = None,
         relu: bool = False,
+        masks: bool = False,
+        masked: bool = False,
     ) -> Context:
         """Return the context for a layer inside, not told to leave out its activation; `training`, if not
         None, is its own."""
@@ -68,6 +78,8 @@ class Context:
             norm=norm,
             addend=addend,
             relu=relu,
+            masks=masks,
+            masked=masked,
             backend=self.backend,
             seed=self.seed,
             step=self.step,

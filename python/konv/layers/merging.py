@@ -54,7 +54,7 @@ class Add(Layer):
             outputs = add_arrays(outputs, array, relu=context.relu and number == len(others))
         if context.relu and not others:
             outputs = ops.relu(outputs)
-        return outputs, (shapes, outputs if context.relu else None)
+        return outputs, (shapes, outputs if context.relu and not context.masked else None)
 
     def backward(
         self, grad: Array, saved: Any, *, needs_input: bool

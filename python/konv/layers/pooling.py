@@ -73,7 +73,7 @@ class MaxPooling2D(_Pooling2D):
         outputs, argmax = ops.max_pool2d_with_argmax(inputs, **self._geometry())
         if context.relu:
             outputs = ops.relu(outputs)
-        return outputs, (argmax, inputs.shape, outputs if context.relu else None)
+        return outputs, (argmax, inputs.shape, outputs if context.relu and not context.masked else None)
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         if not needs_input:

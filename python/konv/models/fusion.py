@@ -7,7 +7,8 @@ where `backward` won't follow, of two arrays of one known shape, if the other on
 runs.
 
 Where `backward` follows, a ReLU before max pooling is done after it instead, which gives the same: it has a
-fraction of the elements there, and what was pooled need not be kept.
+fraction of the elements there, and what was pooled need not be kept. The gradient of a ReLU right before
+batch normalization is taken in the pass that gives the normalization's own.
 
 Results with sums and ReLU have the bits of the layers one by one. Normalization goes into kernel and bias,
 only where `backward` won't follow, and rounds differently: outputs `scale * (sum(x * w) + bias - mean) +
@@ -37,12 +38,14 @@ def fused(graph: Graph, *, training: bool, for_backward: bool) -> Graph:
             group = (step, *_followers(graph, step, training=training, for_backward=for_backward))
             taken.update(group)
             groups.append(group)
-    if len(groups) == len(graph.steps):
+    masked = _masked(graph, groups) if for_backward else frozenset()
+    if len(groups) == len(graph.steps) and not masked:
         return graph
-    key = tuple(len(group) for group in groups)
+    key = (tuple(len(group) for group in groups), masked)
     kept = graph.fusions.get(key)
     if kept is None:
-        kept = graph.fusions[key] = replace(graph, steps=tuple(map(_one_step, groups)))
+        steps = tuple(_one_step(group, masked) for group in groups)
+        kept = graph.fusions[key] = replace(graph, steps=steps)
     return kept
 
 
@@ -98,17 +101,36 @@ def _pooling_of_relu(graph: Graph, step: Step) -> Step | None:
     return reader if reader is not None and reader.layer.fused_as == "max" else None
 
 
-def _one_step(group: tuple[Step, ...]) -> Step:
+def _masked(graph: Graph, groups: list[tuple[Step, ...]]) -> frozenset[int]:
+    """Return the slots of what comes out of a ReLU whose gradient the layer takes that alone reads it."""
+    slots: set[int] = set()
+    for group in groups:
+        if len(group) > 1:
+            relu = any(step.layer.fused_as == "relu" for step in group)
+        else:
+            relu = group[0].layer.ends_in_relu
+        if relu and (reader := _only_reader(graph, group[-1])) is not None and reader.layer.masks:
+            slots.update(reader.inputs)
+    return frozenset(slots)
+
+
+def _one_step(group: tuple[Step, ...], masked: frozenset[int]) -> Step:
     first, *followers = group
+    is_masked = not masked.isdisjoint(group[-1].outputs)
     if followers and first.layer.fused_as == "relu":
         (pooling,) = followers
-        return replace(pooling, inputs=first.inputs, relu=True)
-    if not followers:
-        return first
+        return replace(pooling, inputs=first.inputs, relu=True, masked=is_masked)
     norm = next((step.layer for step in followers if isinstance(step.layer, BatchNormalization)), None)
     addend = None
     for last, step in zip(group, followers, strict=False):
         if step.layer.fused_as == "add":
             (addend,) = set(step.inputs) - set(last.outputs)
-    relu = any(step.layer.fused_as == "relu" for step in followers)
-    return replace(first, outputs=group[-1].outputs, norm=norm, addend=addend, relu=relu)
+    return replace(
+        first,
+        outputs=group[-1].outputs,
+        norm=norm,
+        addend=addend,
+        relu=any(step.layer.fused_as == "relu" for step in followers),
+        masks=not masked.isdisjoint(first.inputs),
+        masked=is_masked,
+    )

@@ -46,6 +46,8 @@ class Step:
         What the layer is to do after its own work, see `Context`.
     addend : int or None
         Slot of what it is to add, likewise.
+    masks, masked
+        Which layer takes the gradient of a ReLU, likewise.
     """
 
     layer: Layer
@@ -57,6 +59,8 @@ class Step:
     norm: BatchNormalization | None = None
     relu: bool = False
     addend: int | None = None
+    masks: bool = False
+    masked: bool = False
 
     @property
     def reads(self) -> tuple[int, ...]:
@@ -181,8 +185,9 @@ class Graph:
         }
 
     @cached_property
-    def fusions(self) -> dict[tuple[int, ...], Graph]:
-        """What `fusion.fused` made of this graph, by how many steps became one."""
+    def fusions(self) -> dict[tuple[tuple[int, ...], frozenset[int]], Graph]:
+        """What `fusion.fused` made of this graph, by how many steps became one and by the slots of which the
+        reader takes the gradient of a ReLU."""
         return {}
 
     @cached_property
@@ -263,6 +268,8 @@ class Graph:
                     norm=step.norm,
                     addend=None if step.addend is None else arrays[step.addend],
                     relu=step.relu,
+                    masks=step.masks,
+                    masked=step.masked,
                 ),
                 [slot in left_out for slot in step.outputs],
             )

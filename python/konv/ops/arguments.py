@@ -87,14 +87,14 @@ def shape4(op: str, name: str, value: Any) -> tuple[int, int, int, int]:
     return a, b, c, d
 
 
-def is_relu(op: str, activation: Any) -> bool:
+def is_relu(op: str, activation: Any, name: str = "activation") -> bool:
     """Take the name of an activation that kernels apply to their result."""
     if activation is None:
         return False
     if not isinstance(activation, str):
-        raise TypeError(f'{op}: activation must be None or "relu", received {shown(activation)}')
+        raise TypeError(f'{op}: {name} must be None or "relu", received {shown(activation)}')
     if activation != "relu":
-        raise ValueError(f'{op}: activation must be None or "relu", received {shown(activation)}')
+        raise ValueError(f'{op}: {name} must be None or "relu", received {shown(activation)}')
     return True
 
 

@@ -132,6 +132,7 @@ def batch_norm_backward(
     training: bool = True,
     activation: str | None = None,
     y: Array | None = None,
+    x_activation: str | None = None,
 ) -> tuple[Array, Array, Array]:
     """Compute the gradients of `batch_norm_train`, or of `batch_norm`, with respect to x, gamma and beta.
 
@@ -152,6 +153,9 @@ def batch_norm_backward(
         As in the forward pass.
     y : array of the shape of `x`, optional
         Result of the forward pass; needed with ``activation="relu"``.
+    x_activation : None or "relu"
+        With "relu" `x` is the result of a ReLU, and `grad_x` the gradient of what went into that: 0 where ``x
+        <= 0``, with the bits that `relu_backward` would give.
 
     Returns
     -------
@@ -195,5 +199,6 @@ def batch_norm_backward(
         flag(op, "training", training),
         is_relu(op, activation),
         y,
+        is_relu(op, x_activation, "x_activation"),
     )
     return grad_x, grad_gamma, grad_beta
