@@ -71,6 +71,17 @@ def _batch_norm() -> dict[str, Call]:
     }
 
 
+def _softmax() -> dict[str, Call]:
+    z, labels, scale = _array(500, 103), np.arange(500) % 103, np.ones(1, np.float32)
+    _, largest, total, _ = _core.softmax_cross_entropy(z, labels, None)
+    backward = _core.softmax_cross_entropy_backward
+    return {
+        "softmax": partial(_core.softmax, z),
+        "cross-entropy": partial(_core.softmax_cross_entropy, z, labels, None),
+        "cross-entropy gradient": partial(backward, z, labels, None, largest, total, None, scale),
+    }
+
+
 def _dense() -> dict[str, Call]:
     x, kernel, bias, grad = _array(32, 400), _array(400, 120), _array(120), _array(32, 120)
     return {
@@ -109,6 +120,7 @@ def calls() -> dict[str, Call]:
         "pooling 24x24x32": _pooling(),
         "elementwise 50003": _elementwise(),
         "batch_norm 24x24x33": _batch_norm(),
+        "softmax 103": _softmax(),
         "dense 400->120": _dense(),
         "optimizer 50003": _optimizers(),
     }

@@ -14,6 +14,7 @@ void bind_pool2d(pybind11::module_& module);
 void bind_prepared(pybind11::module_& module);
 void bind_random(pybind11::module_& module);
 void bind_runtime(pybind11::module_& module);
+void bind_softmax(pybind11::module_& module);
 }  // namespace konv::bindings
 
 PYBIND11_MODULE(_core, module) {
@@ -32,4 +33,5 @@ PYBIND11_MODULE(_core, module) {
   konv::bindings::bind_prepared(module);
   konv::bindings::bind_random(module);
   konv::bindings::bind_runtime(module);
+  konv::bindings::bind_softmax(module);
 }

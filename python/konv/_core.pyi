@@ -204,6 +204,24 @@ def batch_norm_backward(
 def dense(x: _Float, kernel: _Float, bias: _Float | None, relu: bool, /) -> _Float: ...
 def dense_backward(grad: _Float, x: _Float, kernel: _Float, needs: _Needs, /) -> _Gradients: ...
 
+# Over the last axis. Cross-entropies of rows of logits z, which `labels` or rows of weights of the classes go
+# with: values, and three arrays that the gradient needs (the last None for labels), see csrc/cpu/softmax.hpp.
+# scale has one number for all rows or one each.
+def softmax(x: _Float, /) -> _Float: ...
+def softmax_cross_entropy(
+    z: _Float, labels: NDArray[np.int64] | None, weights: _Float | None, /
+) -> tuple[_Float, _Float, _Float, _Float | None]: ...
+def softmax_cross_entropy_backward(
+    z: _Float,
+    labels: NDArray[np.int64] | None,
+    weights: _Float | None,
+    largest: _Float,
+    total: _Float,
+    weight: _Float | None,
+    scale: _Float,
+    /,
+) -> _Float: ...
+
 # One step of an optimizer, in place on every array but the gradient; the arrays share no memory. Formulas:
 # csrc/cpu/kernels/optimizer.hpp; decay is the share of the value that is taken off before.
 def sgd_step(

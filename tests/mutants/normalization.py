@@ -1,4 +1,4 @@
-"""Mutants of elementwise operations and batch normalisation.
+"""Mutants of elementwise operations, batch normalisation and softmax.
 
 By file (below csrc/): what is broken, the text, its replacement, the tests that must notice.
 """
@@ -11,6 +11,10 @@ RELU_BACKWARD = "test_relu.py::test_relu_backward"
 INFERENCE = "test_batch_norm.py::test_inference"
 TRAINING = "test_batch_norm.py::test_training"
 BACKWARD = "test_batch_norm.py::test_backward"
+
+EXPONENTIALS = "test_softmax.py::test_exponentials"
+SPARSE = "test_softmax.py::test_sparse"
+CATEGORICAL = "test_softmax.py::test_categorical"
 
 MUTANTS = {
     "cpu/kernels/elementwise.cpp": [
@@ -90,6 +94,56 @@ MUTANTS = {
             "access.load(b.y + first + c) <= 0",
             "access.load(b.y + first + c) < 0",
             BACKWARD,
+        ),
+    ],
+    "cpu/kernels/exponential.hpp": [
+        ("a term of the series is missing", "kTerms = 8", "kTerms = 7", EXPONENTIALS),
+        ("a term of the series is missing in float64", "kTerms = 14", "kTerms = 13", EXPONENTIALS),
+        (
+            "ln 2 is rounded",
+            "r = x - n * E::kLn2High - n * E::kLn2Low",
+            "r = x - n * E::kLn2High",
+            EXPONENTIALS,
+        ),
+        ("small numbers wrap around", "return x < E::kLeast ? Vector<T>{} : y;", "return y;", EXPONENTIALS),
+    ],
+    "cpu/kernels/softmax.cpp": [
+        (
+            "lanes behind the row count for the largest",
+            "if (count < kLanes<T>) v = only_first<T>(v, count, kLeast);",
+            "",
+            SPARSE,
+        ),
+        (
+            "lanes behind the row count for the sum",
+            "if (count < kLanes<T>) e = only_first<T>(e, count, T{0});",
+            "",
+            SPARSE,
+        ),
+        ("the largest is not subtracted", "access.load(z + c) - largest;", "access.load(z + c);", SPARSE),
+        ("weights are not summed", "target_sum += t;", "target_sum = t;", CATEGORICAL),
+        (
+            "the gradient ignores the weights",
+            "y -= access.load(b.target",
+            "y += access.load(b.target",
+            CATEGORICAL,
+        ),
+    ],
+    "cpu/softmax.cpp": [
+        ("the gradient ignores the label", "y[row * C + targets.labels[row]] -= each[row];", ";", SPARSE),
+        ("one scale serves all rows", "scale[one_scale ? 0 : row]", "scale[0]", SPARSE),
+        ("a label may be negative", "labels[row] < 0 || ", "", "test_softmax.py::test_errors"),
+        (
+            "the gradient takes weights for probabilities",
+            "targets.weights ? each[row] * sums.weight[row] : each[row]",
+            "each[row]",
+            CATEGORICAL,
+        ),
+        (
+            "softmax does not divide",
+            "factor[row] = 1 / factor[row];",
+            "factor[row] = 1;",
+            "test_softmax.py::test_softmax",
         ),
     ],
     "cpu/batch_norm.cpp": [

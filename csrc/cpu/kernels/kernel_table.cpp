@@ -27,6 +27,8 @@ extern const PeakKernels<double> kPeakFloat64;
 extern const PhiloxKernels kPhilox;
 extern const DropoutKernels<float> kDropoutFloat32;
 extern const DropoutKernels<double> kDropoutFloat64;
+extern const SoftmaxKernels<float> kSoftmaxFloat32;
+extern const SoftmaxKernels<double> kSoftmaxFloat64;
 
 extern const KernelTable kTable = {
     KONV_STRING(KONV_ISA),
@@ -43,6 +45,7 @@ extern const KernelTable kTable = {
         &kOptimizerFloat32,
         &kPeakFloat32,
         &kDropoutFloat32,
+        &kSoftmaxFloat32,
     },
     {
         &kConv2dDirectFloat64,
@@ -54,6 +57,7 @@ extern const KernelTable kTable = {
         &kOptimizerFloat64,
         &kPeakFloat64,
         &kDropoutFloat64,
+        &kSoftmaxFloat64,
     },
 };
 

@@ -12,6 +12,7 @@
 #include "cpu/kernels/philox.hpp"
 #include "cpu/kernels/pool2d.hpp"
 #include "cpu/kernels/rows.hpp"
+#include "cpu/kernels/softmax.hpp"
 
 namespace konv::cpu {
 
@@ -26,6 +27,7 @@ struct Kernels {
   const OptimizerKernels<T>* optimizer;
   const PeakKernels<T>* peak;
   const DropoutKernels<T>* dropout;
+  const SoftmaxKernels<T>* softmax;
 };
 
 struct KernelTable {

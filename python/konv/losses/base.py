@@ -170,15 +170,15 @@ def over_rows(
     Parameters
     ----------
     formula : callable
-        `(y_true, rows) -> (values, gradient)` for contiguous outputs `(rows, last axis of y_pred)`; values
-        are `(rows,)`, and the scale that the gradient is given is `(rows, 1)` or `(1, 1)`.
+        `(y_true, rows) -> (values, gradient)` for contiguous, aligned outputs `(rows, last axis of y_pred)`;
+        values are `(rows,)`, and the scale that the gradient is given is `(rows, 1)` or `(1, 1)`.
     y_true : array
         As the formula takes them.
     y_pred : array
         `(N, ..., C)`, or `(N,)` for `(N, 1)`.
     """
     shape = y_pred.shape if y_pred.ndim > 1 else (len(y_pred), 1)
-    rows = np.ascontiguousarray(y_pred).reshape(-1, shape[-1])
+    rows = np.require(y_pred, requirements=["C", "A"]).reshape(-1, shape[-1])
     with np.errstate(all="ignore"):
         values, of_rows = formula(y_true, rows)
 

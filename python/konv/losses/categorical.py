@@ -7,7 +7,8 @@ With z the logits, p the probabilities and t the labels of a row, and clip keepi
 - sparse categorical: `-log(softmax(log(clip(p)))[t])`, from logits `logsumexp(z) - z[t]`.
 
 softmax(log(c)) is c / sum(c), so the sparse loss is computed as `log(sum(clip(p)) / clip(p)[t])`. A clipped
-probability has no gradient. In float32 a loss is exact to some 1e-7, not to a share of itself.
+probability has no gradient. In float32 a loss is exact to some 1e-7, not to a share of itself. From logits,
+as a model is trained that ends in softmax, values and gradient are a pass of a kernel each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from konv import _core
 from konv._arguments import Shape, real
 from konv.backend import NDArray
 from konv.losses.arguments import check_labels, check_outputs, clip, unclipped
@@ -56,7 +58,7 @@ class CategoricalCrossentropy(Crossentropy):
         self.check_shapes(f"{self.name}: y_true", y_true.shape, y_pred.shape)
         classes = y_pred.shape[-1]
         with np.errstate(all="ignore"):
-            rows = np.ascontiguousarray(y_true, y_pred.dtype).reshape(-1, classes)
+            rows = np.require(y_true, y_pred.dtype, ["C", "A"]).reshape(-1, classes)
             if self.label_smoothing:
                 rows = rows * (1.0 - self.label_smoothing)
                 rows += self.label_smoothing / classes
@@ -92,8 +94,8 @@ class SparseCategoricalCrossentropy(Crossentropy):
         check_outputs(self.name, y_pred, _FORM, _LEAST_RANK)
         check_labels(self.name, y_true, "integers")
         self.check_shapes(f"{self.name}: y_true", y_true.shape, y_pred.shape)
-        places = _places(self.name, y_true, y_pred.shape[-1])
-        return over_rows(_sparse_of_logits if self.from_logits else _sparse, places, y_pred)
+        labels = _labels(self.name, y_true, y_pred.shape[-1])
+        return over_rows(_sparse_of_logits if self.from_logits else _sparse, labels, y_pred)
 
     def check_shapes(self, labels: str, y_true: Shape, y_pred: Shape) -> None:
         if y_true not in (y_pred[:-1], (*y_pred[:-1], 1)):
@@ -118,21 +120,11 @@ def _categorical(y_true: NDArray, p: NDArray) -> tuple[NDArray, Gradient]:
 
 
 def _categorical_of_logits(y_true: NDArray, z: NDArray) -> tuple[NDArray, Gradient]:
-    weight = _sum(y_true)  # 1 for labels that are probabilities
-    shifted = z - z.max(axis=-1, keepdims=True)
-    labelled = _dot(y_true, shifted)
-    exp = np.exp(shifted, out=shifted)
-    total = _sum(exp)
-
-    def gradient(scale: NDArray) -> NDArray:
-        grad: NDArray = exp * (scale * weight / total)
-        grad -= y_true * scale
-        return grad
-
-    return (weight * np.log(total))[:, 0] - labelled, gradient
+    return _of_logits(z, None, y_true)
 
 
-def _sparse(places: NDArray, p: NDArray) -> tuple[NDArray, Gradient]:
+def _sparse(labels: NDArray, p: NDArray) -> tuple[NDArray, Gradient]:
+    places = labels + np.arange(0, p.size, p.shape[-1])
     total = _sum(clip(p))
     labelled = p.reshape(-1).take(places)
     clipped = clip(labelled)
@@ -145,18 +137,18 @@ def _sparse(places: NDArray, p: NDArray) -> tuple[NDArray, Gradient]:
     return np.log(total[:, 0] / clipped), gradient
 
 
-def _sparse_of_logits(places: NDArray, z: NDArray) -> tuple[NDArray, Gradient]:
-    shifted = z - z.max(axis=-1, keepdims=True)
-    labelled = shifted.reshape(-1).take(places)
-    exp = np.exp(shifted, out=shifted)
-    total = _sum(exp)
+def _sparse_of_logits(labels: NDArray, z: NDArray) -> tuple[NDArray, Gradient]:
+    return _of_logits(z, labels, None)
+
+
+def _of_logits(z: NDArray, labels: NDArray | None, weights: NDArray | None) -> tuple[NDArray, Gradient]:
+    values, largest, total, weight = _core.softmax_cross_entropy(z, labels, weights)
 
     def gradient(scale: NDArray) -> NDArray:
-        grad: NDArray = exp * (scale / total)
-        grad.reshape(-1)[places] -= scale[:, 0]
-        return grad
+        scale = np.ascontiguousarray(scale.reshape(-1))
+        return _core.softmax_cross_entropy_backward(z, labels, weights, largest, total, weight, scale)
 
-    return np.log(total[:, 0]) - labelled, gradient
+    return values, gradient
 
 
 def _sum(rows: NDArray) -> NDArray:
@@ -169,8 +161,8 @@ def _dot(a: NDArray, b: NDArray) -> NDArray:
     return np.asarray(np.einsum("rc,rc->r", a, b))
 
 
-def _places(where: str, y_true: NDArray, classes: int) -> NDArray:
-    """Return where in outputs `(rows, classes)`, flattened, that of each label stands."""
+def _labels(where: str, y_true: NDArray, classes: int) -> NDArray:
+    """Return the labels as int64, a row after the other."""
     with np.errstate(invalid="ignore"):  # NaN and what is too large become a wrong label, told below
         labels = y_true.astype(np.int64)
     wrong = labels.view(np.uint64) >= classes  # a negative one is a large one
@@ -182,9 +174,7 @@ def _places(where: str, y_true: NDArray, classes: int) -> NDArray:
             f"{where}: labels must be integers from 0 to {classes - 1}, "
             f"received {y_true[index]} at {list(map(int, index))}"
         )
-    places = labels.reshape(-1)
-    places += np.arange(0, places.size * classes, classes)
-    return places
+    return labels.reshape(-1)
 
 
 def _wrong_shape(
