@@ -78,8 +78,8 @@ MUTANTS = {
         ),
         (
             "the gradient of x has a wrong sign",
-            "- load(b.constant + c) - (access",
-            "- load(b.constant + c) + (access",
+            "- load(b.constant + c) - (x - load",
+            "- load(b.constant + c) + (x - load",
             BACKWARD,
         ),
         ("the gradient of x forgets the mean of grad", "g - load(b.constant + c) - ", "g - ", BACKWARD),
