@@ -129,8 +129,7 @@ class BatchNormalization(Layer):
                 inputs, gamma, beta, epsilon=self.epsilon, activation=activation
             )
             if inputs.size:
-                self._move(self.moving_mean, mean)
-                self._move(self.moving_variance, variance)
+                self._move(mean, variance)
         else:
             mean, variance = self.moving_mean.value, self.moving_variance.value
             outputs = ops.batch_norm(
@@ -215,10 +214,11 @@ class BatchNormalization(Layer):
             "gamma_regularizer": regularizers.described(self.gamma_regularizer),
         }
 
-    def _move(self, average: Variable, statistic: Array) -> None:
-        """Move an average towards a statistic; a new array, for the old one may be kept for a gradient."""
+    def _move(self, mean: Array, variance: Array) -> None:
+        """Move the averages towards the statistics; new arrays, for old ones may be kept for a gradient."""
         with np.errstate(all="ignore"):
-            average.assign(average.value * self.momentum + statistic * (1.0 - self.momentum))
+            for average, statistic in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                average.assign(average.value * self.momentum + statistic * (1.0 - self.momentum))
 
 
 def _value(variable: Variable | None) -> Array | None:

@@ -176,13 +176,17 @@ class Graph:
     @cached_property
     def only_readers(self) -> dict[int, Step]:
         """For each slot that just one step reads, and only once, and that is no output, that step."""
-        uses = Counter([slot for step in self.steps for slot in step.inputs] + list(self.outputs))
         return {
             slot: step
             for step in self.steps
             for slot in step.inputs
-            if uses[slot] == 1 and slot not in self.inputs
+            if self._uses[slot] == 1 and slot not in self.inputs
         }
+
+    @cached_property
+    def _uses(self) -> Counter[int]:
+        """How often each slot is read, or an output."""
+        return Counter([slot for step in self.steps for slot in step.inputs] + list(self.outputs))
 
     @cached_property
     def fusions(self) -> dict[tuple[tuple[int, ...], frozenset[int]], Graph]:
@@ -205,12 +209,11 @@ class Graph:
 
     def output_activations(self) -> list[str | None]:
         """For each output the activation that can be left out, None if it has none or another use."""
-        uses = Counter([slot for step in self.steps for slot in step.inputs] + list(self.outputs))
         activations: list[str | None] = []
         for slot in self.outputs:
             step = self.makers.get(slot)
             activation = None
-            if step is not None and uses[slot] == 1:
+            if step is not None and self._uses[slot] == 1:
                 endings = step.layer.output_activations
                 index = step.outputs.index(slot)
                 activation = endings[index] if index < len(endings) else None

@@ -251,6 +251,13 @@ class GraphModel(Layer):
 
     def output_shapes(self, shapes: Sequence[Sizes]) -> list[Sizes]:
         """Return the shapes of all outputs for those of all inputs."""
+        starts = [tensor.shape for tensor in self._input_tensors]
+        ends = [tensor.shape for tensor in self._output_tensors]
+        known = all(shape[0] is None and None not in shape[1:] for shape in (*starts, *ends))
+        if known and starts == [(None, *shape[1:]) for shape in shapes]:
+            # As they were found when the model was connected. To find them layer by layer took an eighth of
+            # the time that a step of a small model spends in Python.
+            return [(shapes[0][0], *(size for size in shape[1:] if size is not None)) for shape in ends]
         result = self.compute_output_shape(list(shapes) if self.several_inputs else shapes[0])
         return list(result) if self.several_outputs else [result]
 
