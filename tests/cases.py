@@ -359,6 +359,8 @@ NORM_CASES = (
     NormCase("no_epsilon", (4, 5, 5, 6), epsilon=0.0),
     NormCase("many_rows", (2, 30, 41, 5)),
     NormCase("many_channels", (5, 3, 2, 300)),
+    NormCase("long_rows", (3, 9, 11, 77)),  # of several strips and a tail, in several blocks
+    NormCase("many_long_rows", (2, 9, 8, 130), centre=100.0),
     *(NormCase(f"channels_{c}", (3, 4, 3, c)) for c in (2, 8, 15, 16, 17, 31, 33, 65)),
 )
 

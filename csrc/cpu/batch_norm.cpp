@@ -19,9 +19,11 @@ namespace konv::cpu {
 namespace {
 
 constexpr int64_t kBlockElements = 1 << 15;  // of a task: 128 KiB of float32, which two passes find in L2
-constexpr int64_t kLeastRows = 32;           // so that the blocks' sums are few beside the rows
+constexpr int64_t kLeastRows = 64;           // so that the blocks' sums are few beside the rows
+constexpr int64_t kLeastBlocks = 16;         // of a matrix of some more rows: to balance the load
 constexpr int64_t kLeastColumns = 32;        // below, rows are taken side by side ...
 constexpr int64_t kVector = 16;              // ... until they fill whole vectors of every ISA
+constexpr int64_t kStrip = 64;               // channels whose blocks' sums are put together in one task
 
 struct RowBlock {
   int64_t first;          // element of x
@@ -38,7 +40,7 @@ class RowBlocks {
       : shape_(shape),
         repeat_(repeat_for(shape.channels)),
         wide_rows_(shape.rows / repeat_),
-        block_rows_(std::max(kLeastRows, kBlockElements / columns())) {}
+        block_rows_(block_rows(wide_rows_, columns())) {}
 
   int64_t columns() const { return repeat_ * shape_.channels; }
   int64_t count() const { return wide_blocks() + (shape_.rows % repeat_ > 0); }
@@ -48,6 +50,15 @@ class RowBlocks {
     if (i == wide_blocks()) return {wide_rows_ * columns(), shape_.rows % repeat_, shape_.channels, 1};
     const int64_t first = i * block_rows_;
     return {first * columns(), std::min(block_rows_, wide_rows_ - first), columns(), repeat_};
+  }
+
+  // Calls body(first channel, channels) on strips of the channels, to put the blocks' sums together.
+  template <class Body>
+  void for_each_strip(const Body& body) const {
+    const int64_t C = shape_.channels, strips = (C + kStrip - 1) / kStrip;
+    const double sums = static_cast<double>(count()) * static_cast<double>(C);
+    parallel_for(threads_for(strips, sums), strips,
+                 [&](int64_t strip, int) { body(strip * kStrip, std::min(kStrip, C - strip * kStrip)); });
   }
 
   template <class Body>
@@ -71,7 +82,13 @@ class RowBlocks {
     const int64_t step = kVector / std::gcd(kVector, channels);
     return (kLeastColumns + step * channels - 1) / (step * channels) * step;
   }
-  int64_t wide_blocks() const { return (wide_rows_ + block_rows_ - 1) / block_rows_; }
+  // Equal, so that threads have as much to do, and a few even of small matrices.
+  static int64_t block_rows(int64_t rows, int64_t columns) {
+    const int64_t most = std::max(kLeastRows, kBlockElements / columns);
+    const int64_t blocks = std::max(ceil_div(rows, most), std::min(kLeastBlocks, rows / kLeastRows));
+    return std::max<int64_t>(1, ceil_div(rows, std::max<int64_t>(1, blocks)));
+  }
+  int64_t wide_blocks() const { return ceil_div(wide_rows_, block_rows_); }
 
   ChannelRows shape_;
   int64_t repeat_, wide_rows_, block_rows_;
@@ -147,15 +164,24 @@ void fold_moments(const RowBlock& b, const MomentsBlock<T>& m, int64_t channels,
   const auto column_mean = [&](int64_t j, int64_t c) {
     return m.centre[j * channels + c] - origin[c] + m.deviation[j * channels + c] * per_row;
   };
-  std::fill(mean, mean + channels, 0.0);
-  std::fill(squares, squares + channels, 0.0);
-  for (int64_t j = 0; j < b.repeat; ++j)
-    for (int64_t c = 0; c < channels; ++c) mean[c] += column_mean(j, c) * share;
+  const auto column_squares = [&](int64_t j, int64_t c) {
+    const double deviation = m.deviation[j * channels + c];
+    return m.squares[j * channels + c] - deviation * deviation * per_row;
+  };
+  for (int64_t c = 0; c < channels; ++c) {
+    mean[c] = column_mean(0, c) * share;
+    squares[c] = column_squares(0, c);
+  }
+  if (b.repeat == 1) return;
+  for (int64_t j = 1; j < b.repeat; ++j)
+    for (int64_t c = 0; c < channels; ++c) {
+      mean[c] += column_mean(j, c) * share;
+      squares[c] += column_squares(j, c);
+    }
   for (int64_t j = 0; j < b.repeat; ++j)
     for (int64_t c = 0; c < channels; ++c) {
-      const double deviation = m.deviation[j * channels + c], distance = column_mean(j, c) - mean[c];
-      squares[c] +=
-          m.squares[j * channels + c] - deviation * deviation * per_row + rows * distance * distance;
+      const double distance = column_mean(j, c) - mean[c];
+      squares[c] += rows * distance * distance;
     }
 }
 
@@ -165,16 +191,24 @@ void merge_moments(const RowBlocks& rows, ChannelRows shape, const MomentsScratc
                    T* variance) {
   const int64_t C = shape.channels;
   const double total = static_cast<double>(std::max<int64_t>(1, shape.rows));
-  for (int64_t c = 0; c < C; ++c) {
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < rows.count(); ++i) sum += s.means[i * C + c] * rows.block(i).count();
+  rows.for_each_strip([&](int64_t first, int64_t channels) {
+    double centre[kStrip] = {}, squares[kStrip] = {};
     for (int64_t i = 0; i < rows.count(); ++i) {
-      const double distance = s.means[i * C + c] - sum / total;
-      squares += s.squares[i * C + c] + rows.block(i).count() * distance * distance;
+      const double count = rows.block(i).count(), *means = s.means + i * C + first;
+      for (int64_t c = 0; c < channels; ++c) centre[c] += means[c] * count;
     }
-    mean[c] = static_cast<T>(s.origin[c] + sum / total);
-    variance[c] = static_cast<T>(squares < 0 ? 0 : squares / total);  // below 0 by rounding only
-  }
+    for (int64_t c = 0; c < channels; ++c) centre[c] /= total;
+    for (int64_t i = 0; i < rows.count(); ++i) {
+      const double count = rows.block(i).count(), *means = s.means + i * C + first,
+                   *own = s.squares + i * C + first;
+      for (int64_t c = 0; c < channels; ++c)
+        squares[c] += own[c] + count * (means[c] - centre[c]) * (means[c] - centre[c]);
+    }
+    for (int64_t c = 0; c < channels; ++c) {
+      mean[first + c] = static_cast<T>(s.origin[first + c] + centre[c]);
+      variance[first + c] = static_cast<T>(squares[c] < 0 ? 0 : squares[c] / total);  // by rounding only
+    }
+  });
 }
 
 // ---- gradients ----
@@ -199,12 +233,12 @@ struct GradientScratch {
         slope(carver.take<T>(rows.columns())) {}
 };
 
-// sums[c] = sum over j of columns[j * channels + c]
+// sums[c] = sum over j of rows[j * pitch + c], c in [0, channels)
 template <class From>
-void fold_sums(const From* columns, int64_t repeat, int64_t channels, double* sums) {
+void add_rows(const From* rows, int64_t count, int64_t pitch, int64_t channels, double* sums) {
   std::fill(sums, sums + channels, 0.0);
-  for (int64_t j = 0; j < repeat; ++j)
-    for (int64_t c = 0; c < channels; ++c) sums[c] += columns[j * channels + c];
+  for (int64_t j = 0; j < count; ++j)
+    for (int64_t c = 0; c < channels; ++c) sums[c] += rows[j * pitch + c];
 }
 
 }  // namespace
@@ -287,11 +321,13 @@ BatchNormGradients batch_norm_backward(const char* op, ChannelRows shape, const 
     T *sums = s.columns + thread * 2 * columns, *products = sums + columns;
     k.gradient_sums({grad + b.first, x + b.first, y ? y + b.first : nullptr, b.rows, b.columns, s.mean,
                      s.rstd, sums, products});
-    fold_sums(sums, b.repeat, C, s.sums + i * C);
-    fold_sums(products, b.repeat, C, s.products + i * C);
+    add_rows(sums, b.repeat, C, C, s.sums + i * C);
+    add_rows(products, b.repeat, C, C, s.products + i * C);
   });
-  fold_sums(s.sums, rows.count(), C, s.total_sums);
-  fold_sums(s.products, rows.count(), C, s.total_products);
+  rows.for_each_strip([&](int64_t first, int64_t channels) {
+    add_rows(s.sums + first, rows.count(), C, channels, s.total_sums + first);
+    add_rows(s.products + first, rows.count(), C, channels, s.total_products + first);
+  });
   std::copy(s.total_sums, s.total_sums + C, grad_beta);
   std::copy(s.total_products, s.total_products + C, grad_gamma);
 

@@ -65,6 +65,24 @@ MUTANTS = {
             TRAINING,
         ),
         (
+            "distances of long rows are not squared",
+            "squares += distance * distance;",
+            "squares += distance;",
+            TRAINING,
+        ),
+        (
+            "the sums of long rows ignore ReLU where y is zero",
+            "access.load(b.y + at) <= 0",
+            "access.load(b.y + at) < 0",
+            BACKWARD,
+        ),
+        (
+            "the last group of long rows is as large as the others",
+            "minimum(kRowsTogether, rows - row)",
+            "kRowsTogether",
+            TRAINING,
+        ),
+        (
             "the sums ignore ReLU where y is zero",
             "load_chunk<Lanes>(b.y + at) <= 0",
             "load_chunk<Lanes>(b.y + at) < 0",
@@ -150,8 +168,8 @@ MUTANTS = {
         ("epsilon is missing", "std::sqrt(variance[c] + epsilon)", "std::sqrt(variance[c])", INFERENCE),
         (
             "the variance is unbiased",
-            "squares < 0 ? 0 : squares / total",
-            "squares < 0 ? 0 : squares / (total - 1)",
+            "squares[c] < 0 ? 0 : squares[c] / total",
+            "squares[c] < 0 ? 0 : squares[c] / (total - 1)",
             "test_batch_norm.py::test_variance_is_biased",
         ),
         (
@@ -160,8 +178,18 @@ MUTANTS = {
             "rstd(variance, c, epsilon); });\n  fill_columns(n.shift",
             INFERENCE,
         ),
-        ("the blocks' means count as equal", "+ rows.block(i).count() * distance * distance", "", TRAINING),
-        ("the means of rows side by side count as equal", " + rows * distance * distance;", ";", TRAINING),
+        (
+            "the blocks' means count as equal",
+            "+ count * (means[c] - centre[c]) * (means[c] - centre[c]);",
+            ";",
+            TRAINING,
+        ),
+        (
+            "the means of rows side by side count as equal",
+            "squares[c] += rows * distance * distance;",
+            ";",
+            TRAINING,
+        ),
         ("the rows that fill no wide one are dropped", " + (shape_.rows % repeat_ > 0);", ";", INFERENCE),
         (
             "the last rows are the first again",
