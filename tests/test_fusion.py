@@ -386,7 +386,7 @@ def test_masks_follow_what_layers_are_changed_to() -> None:
     assert masks_of(model) == []
 
 
-class Halving(BatchNormalization):
+class HalvingGradients(BatchNormalization):
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> Any:
         return super().backward(grad / 2, saved, needs_input=needs_input)
 
@@ -394,7 +394,7 @@ class Halving(BatchNormalization):
 def test_layers_with_passes_of_their_own_take_their_own_gradients() -> None:
     """The negated outputs of a ReLU are not positive anywhere."""
     assert masks_of(chain(Shouting(3, 3, activation="relu"), norm())) == []
-    assert masks_of(chain(Dense(3, activation="relu"), Halving())) == []
+    assert masks_of(chain(Dense(3, activation="relu"), HalvingGradients())) == []
 
 
 def residual() -> Model:
