@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 import reference
 from arrays import Array, draw, draw_integers, with_non_finite
 from cases import CHANNEL_TAILS, ConvCase, TransposeCase, each
-from konv import ops
+from konv import _core, ops
+from konv._arguments import pads
 from tolerance import assert_same_bits
 from winograd import normwise_bound
 
@@ -108,6 +109,16 @@ def test_relu_comes_last(isa: str, case: ConvCase) -> None:
     x, kernel, bias, _ = integers(case)
     y = conv2d(x, kernel, bias, **case.options, activation="relu")
     assert_same_bits(y, ops.relu(conv2d(x, kernel, bias, **case.options)))
+
+
+@every_case
+def test_an_addend_comes_between_bias_and_relu(isa: str, case: ConvCase) -> None:
+    x, kernel, bias, _ = integers(case)
+    y = conv2d(x, kernel, bias, **case.options)
+    addend = draw(f"{case.name} addend", y.shape, FLOAT32) * np.abs(y).max(initial=0)
+    padding = pads("test", case.padding)
+    prepared = _core.prepare_conv2d(kernel, case.x[1:], (1, 1), padding, (1, 1), case.groups, "winograd")
+    assert_same_bits(_core.apply_prepared(x, prepared, bias, True, addend), ops.relu(y + addend))
 
 
 @every_case

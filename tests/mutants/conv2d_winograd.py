@@ -8,7 +8,7 @@ from __future__ import annotations
 FORWARD = "test_winograd.py::test_forward_is_exact_on_integers"
 GRAD_X = "test_winograd.py::test_gradient_of_x_is_exact_on_integers"
 RELU = "test_winograd.py::test_relu_comes_last"
-ADDEND = "test_prepared.py::test_addend"
+ADDEND = "test_winograd.py::test_an_addend_comes_between_bias_and_relu"
 THREADS = "test_winograd.py::test_threads_do_not_change_a_bit"
 BATCH = "test_winograd.py::test_an_image_does_not_depend_on_its_batch"
 STREAMED = "test_winograd.py::test_streamed_results_have_the_same_bits"
