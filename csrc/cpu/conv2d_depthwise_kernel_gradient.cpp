@@ -27,12 +27,14 @@ class DepthwiseKernelGradient {
         kernels_(*kernels<T>().conv2d_depthwise),
         h_(forward_axis(forward_taps(shape.h))),
         w_(forward_axis(forward_taps(shape.w))),
-        width_(merged_pixels(shape.C, w_, kernels_.lanes)),
-        runs_(column_runs(w_, {shape.C, shape.C * width_, shape.C}, width_)),
+        group_(shape.group_filters()),
+        width_(group_ == 1 ? merged_pixels(shape.C, w_, kernels_.lanes) : 1),
+        runs_(column_runs(w_, {shape.C, tap_size(), shape.C}, width_)),
         rows_(shape.N * shape.h.out),
         splits_(std::clamp<int64_t>(rows_ * shape.w.out / kSplitPixels, 1,
                                     std::clamp<int64_t>(rows_, 1, kSplits))),
-        channels_(width_ > 1 ? shape.C : channels_of_block(shape.C, ceil_div(kTasks, splits_), sizeof(T))),
+        channels_(width_ > 1 ? shape.C
+                             : channels_of_block(shape.C, group_, ceil_div(kTasks, splits_), sizeof(T))),
         channel_blocks_(ceil_div(shape.C, channels_)),
         threads_(threads_for(splits_ * channel_blocks_, shape.flops() / kFlopsPerNanosecond)) {}
 
@@ -43,26 +45,28 @@ class DepthwiseKernelGradient {
       const int64_t split = task / channel_blocks_, first = task % channel_blocks_ * channels_;
       run_split(x, grad, sums + split * sums_size(), split, first, std::min(channels_, shape_.C - first));
     });
-    const int64_t taps = shape_.h.window * shape_.w.window;
-    parallel_for(threads_, taps, [&](int64_t tap, int) {
-      T* to = grad_kernel + tap * shape_.C;
+    parallel_for(threads_, kernel_rows(), [&](int64_t row, int) {
+      T* to = grad_kernel + row * shape_.C;
       std::fill(to, to + shape_.C, T{0});
       for (int64_t split = 0; split < splits_; ++split)
         for (int64_t pixel = 0; pixel < width_; ++pixel) {
-          const T* from = sums + split * sums_size() + (tap * width_ + pixel) * shape_.C;
+          const T* from = sums + split * sums_size() + (row * width_ + pixel) * shape_.C;
           for (int64_t c = 0; c < shape_.C; ++c) to[c] += from[c];
         }
     });
   }
 
  private:
-  int64_t sums_row() const { return shape_.w.window * width_ * shape_.C; }
+  // (tap row, tap column, channel of a group): a row of the kernel holds all filters.
+  int64_t kernel_rows() const { return shape_.h.window * shape_.w.window * group_; }
+  int64_t tap_size() const { return group_ * width_ * shape_.C; }
+  int64_t sums_row() const { return shape_.w.window * tap_size(); }
   int64_t sums_size() const { return shape_.h.window * sums_row(); }
 
   void run_split(const T* x, const T* grad, T* sums, int64_t split, int64_t first, int64_t channels) const {
     const int64_t C = shape_.C, x_row = shape_.w.size * C, y_row = shape_.w.out * C;
-    for (int64_t tap = 0; tap < shape_.h.window * shape_.w.window * width_; ++tap)
-      std::fill_n(sums + tap * C + first, channels, T{0});
+    for (int64_t row = 0; row < kernel_rows() * width_; ++row)
+      std::fill_n(sums + row * C + first, channels, T{0});
     const int64_t last = rows_ * (split + 1) / splits_;
     const int64_t most = std::max<int64_t>(1, kRowsBytes / ((x_row + y_row) / C * channels_ * sizeof(T)));
     for (int64_t i = rows_ * split / splits_, next; i < last; i = next) {
@@ -82,6 +86,7 @@ class DepthwiseKernelGradient {
       rows.runs = runs_.data();
       rows.run_count = runs_.size();
       rows.channels = channels;
+      rows.groups = {group_, group_, 0, C};
       rows.grad = grad + i * y_row + first;
       kernels_.kernel_gradient(rows);
     }
@@ -90,7 +95,7 @@ class DepthwiseKernelGradient {
   Conv2dShape shape_;
   const Conv2dDepthwiseKernels<T>& kernels_;
   GatherAxis h_, w_;
-  int64_t width_;
+  int64_t group_, width_;
   std::vector<DepthwiseColumns> runs_;
   int64_t rows_, splits_, channels_, channel_blocks_;
   int threads_;

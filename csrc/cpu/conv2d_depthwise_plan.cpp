@@ -2,6 +2,7 @@
 #include "cpu/conv2d_depthwise_plan.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "cpu/threads.hpp"
 
@@ -98,22 +99,29 @@ int64_t merged_pixels(int64_t channels, const GatherAxis& w, int64_t lanes) {
   return ceil_div(kMergedVectors * lanes, channels);
 }
 
-int64_t channels_of_block(int64_t channels, int64_t blocks, int64_t item_size) {
-  const int64_t line = kLineBytes / item_size;
-  return std::min(channels, ceil_div(ceil_div(channels, blocks), line) * line);
+int64_t channels_of_block(int64_t channels, int64_t group, int64_t blocks, int64_t item_size) {
+  const int64_t unit = std::lcm(kLineBytes / item_size, group);
+  return std::min(channels, ceil_div(ceil_div(channels, blocks), unit) * unit);
 }
 
-DepthwiseTasks::DepthwiseTasks(int64_t images, int64_t all_channels, const GatherAxis& h, const GatherAxis& w,
-                               int64_t width, int64_t item_size) {
+bool suits_depthwise(const Conv2dShape& shape, int64_t lanes) {
+  const int64_t group = shape.group_filters();
+  if (group != shape.group_channels() || (shape.groups == 1 && group > 1)) return false;
+  return group == 1 || group % lanes == 0 || (lanes % group == 0 && shape.K % lanes == 0);
+}
+
+DepthwiseTasks::DepthwiseTasks(int64_t images, int64_t all_channels, int64_t group, const GatherAxis& h,
+                               const GatherAxis& w, int64_t width, int64_t item_size) {
   const int64_t rows = images * h.results;
-  const double nanoseconds = 2.0 * images * all_channels * h.reads() * w.reads() / kFlopsPerNanosecond;
+  const double nanoseconds =
+      2.0 * images * all_channels * group * h.reads() * w.reads() / kFlopsPerNanosecond;
   threads = threads_for(kMaxThreads, nanoseconds);
   const double window_bytes = static_cast<double>(h.extent()) * w.sources * all_channels * item_size;
   double blocks = std::max(1.0, window_bytes / kWindowBytes);
   if (rows < kRowsPerThread * threads) blocks = std::max<double>(blocks, threads);
   if (width > 1) blocks = 1;  // merged pixels are not cut
-  channels = channels_of_block(all_channels, static_cast<int64_t>(std::min<double>(blocks, all_channels)),
-                               item_size);
+  channels = channels_of_block(all_channels, group,
+                               static_cast<int64_t>(std::min<double>(blocks, all_channels)), item_size);
   channel_blocks = ceil_div(all_channels, channels);
   const double most = std::min<double>(nanoseconds / kTaskNanoseconds, kTasksPerThread * threads);
   const auto wanted = static_cast<int64_t>(std::max<double>(threads, most));

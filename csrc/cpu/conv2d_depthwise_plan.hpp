@@ -45,13 +45,17 @@ std::vector<DepthwiseColumns> column_runs(const GatherAxis& axis, const ColumnPi
 // don't lie side by side.
 int64_t merged_pixels(int64_t channels, const GatherAxis& w, int64_t lanes);
 
-// Channels of a block if they are cut into about `blocks` blocks that share no cache line.
-int64_t channels_of_block(int64_t channels, int64_t blocks, int64_t item_size);
+// Channels of a block if they are cut into about `blocks` blocks of whole groups that share no cache line.
+int64_t channels_of_block(int64_t channels, int64_t group, int64_t blocks, int64_t item_size);
 
-// How a gathering pass is shared out: bands of rows by blocks of channels.
+// Does the pass have one filter a channel, or as many filters as channels in groups that the lanes of a
+// vector read from one vector, or that a vector is a part of (DepthwiseGroups)?
+bool suits_depthwise(const Conv2dShape& shape, int64_t lanes);
+
+// How a gathering pass is shared out: bands of rows by blocks of channels, which come in groups.
 struct DepthwiseTasks {
-  DepthwiseTasks(int64_t images, int64_t all_channels, const GatherAxis& h, const GatherAxis& w,
-                 int64_t width, int64_t item_size);
+  DepthwiseTasks(int64_t images, int64_t all_channels, int64_t group, const GatherAxis& h,
+                 const GatherAxis& w, int64_t width, int64_t item_size);
 
   int64_t count() const { return bands * channel_blocks; }
 

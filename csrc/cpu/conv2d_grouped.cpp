@@ -72,9 +72,7 @@ class GroupedRun {
       row.row_step = taps.source_step * plan_.slab_row();
       row.weights = packed + taps.tap * row_pitch_ + first;
       row.weights_row_step = taps.tap_step * row_pitch_;
-      row.sources = plan_.channels;
-      row.next_source = plan_.slab_plane();
-      row.next_weights = channel_pitch_;
+      row.groups = {1, plan_.channels, plan_.slab_plane(), channel_pitch_};
       row.runs = plan_.runs.data();
       row.run_count = plan_.runs.size();
       row.channels = plan_.lanes_of(block);
@@ -102,10 +100,7 @@ ForwardAlgorithm<T> grouped_forward() {
 template <class T>
 Buffer grouped_input_gradient(const char* op, const Conv2dShape& s, const T* grad, const T* kernel,
                               const T* bias) {
-  ConvProblem problem = forward_problem(s);
-  std::swap(problem.channels, problem.filters);
-  std::swap(problem.kernel_channel, problem.kernel_filter);
-  const GroupedRun<T> run(problem, input_gradient_axis(s.h), input_gradient_axis(s.w));
+  const GroupedRun<T> run(input_gradient_problem(s), input_gradient_axis(s.h), input_gradient_axis(s.w));
   return run_alone(op, run, s.x_dims(), grad, kernel, {bias, nullptr, false});
 }
 

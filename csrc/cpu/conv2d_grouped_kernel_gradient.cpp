@@ -86,12 +86,10 @@ class GroupedKernelGradient {
       rows.run_count = runs_.size();
       rows.channels = plan_.lanes_of(block);
       rows.grad = grad + (image * plan_.h.results + i) * y_row + first;
-      for (int64_t d = 0; d < plan_.channels; ++d) {
-        rows.source = s.slab + d * plan_.slab_plane() +
-                      std::max<int64_t>(0, taps.source - slab_rows.first) * plan_.slab_row();
-        rows.sums = sums + taps.tap * sums_row + d * shape_.K + first;
-        kernels_.kernel_gradient(rows);
-      }
+      rows.source = s.slab + std::max<int64_t>(0, taps.source - slab_rows.first) * plan_.slab_row();
+      rows.sums = sums + taps.tap * sums_row + first;
+      rows.groups = {1, plan_.channels, plan_.slab_plane(), shape_.K};
+      kernels_.kernel_gradient(rows);
     }
   }
 

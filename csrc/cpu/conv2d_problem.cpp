@@ -28,13 +28,18 @@ ConvProblem forward_problem(const Conv2dShape& s) {
   return p;
 }
 
-std::vector<ConvProblem> input_gradient_problems(const Conv2dShape& s) {
+ConvProblem input_gradient_problem(const Conv2dShape& s) {
   ConvProblem p = forward_problem(s);
   std::swap(p.channels, p.filters);
   std::swap(p.x_column, p.y_column);
   std::swap(p.x_row, p.y_row);
   std::swap(p.x_image, p.y_image);
   std::swap(p.kernel_filter, p.kernel_channel);
+  return p;
+}
+
+std::vector<ConvProblem> input_gradient_problems(const Conv2dShape& s) {
+  ConvProblem p = input_gradient_problem(s);
   const auto phases = [](const WindowAxis& axis) {
     std::vector<TapAxis> live;
     for (int64_t phase : live_phases(axis)) {

@@ -38,6 +38,9 @@ struct ConvProblem {
 
 ConvProblem forward_problem(const Conv2dShape& shape);
 
+// The same with channels and filters exchanged, for algorithms whose axes gather (conv2d_depthwise_plan.hpp).
+ConvProblem input_gradient_problem(const Conv2dShape& shape);
+
 // The phases of the gradient of x that any tap reaches: x and y, channels and filters exchange their roles.
 std::vector<ConvProblem> input_gradient_problems(const Conv2dShape& shape);
 

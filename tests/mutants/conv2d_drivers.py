@@ -347,16 +347,18 @@ MUTANTS = {
     ],
     "cpu/conv2d_depthwise.cpp": [
         (
-            "the last channel of the kernel is not packed",
-            "std::copy(from, from + channels_, to",
-            "std::copy(from, from + channels_ - 1, to",
+            "merged pixels share the kernel of the first",
+            "std::copy(packed, packed + channels_, to)",
+            "std::copy(packed, packed + channels_ - 1, to)",
             FORWARD,
         ),
+        ("every tap is packed from the first", "kernel + tap * problem_.kernel_column", "kernel", GRAD_X),
+        ("groups are packed from the first", "g * problem_.kernel_group + f", "f", GRAD_X),
         (
-            "every tap is packed from the first",
-            "kernel + tap * problem_.kernel_column",
-            "kernel",
-            FORWARD,
+            "the gradient of x of groups reads the kernel in place",
+            " && (problem_.filters == 1 || problem_.kernel_filter == 1)",
+            "",
+            GRAD_X,
         ),
         (
             "every block of channels adds the first bias",
@@ -372,6 +374,19 @@ MUTANTS = {
         ),
     ],
     "cpu/conv2d_depthwise_plan.cpp": [
+        (
+            "depthwise is chosen for two filters a channel",
+            "group != shape.group_channels() || ",
+            "",
+            GRAD_X,
+        ),
+        (
+            "depthwise is chosen for as many filters as channels",
+            "(shape.groups == 1 && group > 1)",
+            "false",
+            FORWARD,
+        ),
+        ("lanes are left over", "shape.K % lanes == 0", "true", FORWARD),
         ("what no tap reaches is left", "if (!axis.reaches_all())", "if (false)", GRAD_X),
         ("a remainder of merged pixels is dropped", "count %= width;", "count = 0;", FORWARD),
         ("outputs that lack a tap are cut as if there were one", "next == first + 1 && ", "", GRAD_X),
@@ -446,13 +461,6 @@ MUTANTS = {
             "          (wanted == Algorithm::kAuto ? true : wanted",
             GRAD_KERNEL,
         ),
-        ("depthwise is chosen for two filters a channel", " && shape.K == shape.C;", ";", FORWARD),
-        (
-            "depthwise is chosen for as many filters as channels",
-            "shape.groups == shape.C && shape.K",
-            "shape.K",
-            FORWARD,
-        ),
         (
             "an algorithm that can't do the shape is replaced",
             "return {algorithm, false};",
@@ -494,8 +502,8 @@ MUTANTS = {
     "cpu/conv2d_grouped.cpp": [
         (
             "the gradient of x keeps the kernel",
-            "std::swap(problem.kernel_channel, problem.kernel_filter);",
-            "",
+            "run(input_gradient_problem(s), ",
+            "run(forward_problem(s), ",
             GRAD_X,
         ),
         (
@@ -514,8 +522,8 @@ MUTANTS = {
         ),
         (
             "channels of a group share their sums",
-            "sums_row + d * shape_.K + first",
-            "sums_row + first",
+            "plan_.slab_plane(), shape_.K}",
+            "plan_.slab_plane(), 0}",
             GRAD_KERNEL,
         ),
         (

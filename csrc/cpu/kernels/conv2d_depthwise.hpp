@@ -23,7 +23,25 @@ struct DepthwiseColumns {
   bool cut_first, cut_last;  // the first result lacks its first tap, the last one its last
 };
 
-// result[i][c] = bias (if not null) + sum over sources, tap rows, taps of source * weights, then ReLU.
+// What the channels of the result read of a pixel: `sources` channels each, all those of a group the same
+// ones. With size 1, source k of channel c is channel c of the pixel k * next_source elements on. Else it is
+// channel c / size * sources + k of the pixel; either the size is the sources', and divides the vector, which
+// the channels fill, or the vector divides the size. Channels are whole groups.
+struct DepthwiseGroups {
+  int64_t size, sources;  // at least 1
+  int64_t next_source;    // with size 1: elements
+  int64_t next_weights;   // elements from the weights (or sums) of one source to those of the next
+};
+
+// What later rows will read: `stretches` of `length` elements, `pitch` apart. A kernel fetches it into L2
+// while it computes; it may end anywhere.
+template <class T>
+struct MemoryAhead {
+  const T* first;
+  int64_t stretches, length, pitch;
+};
+
+// result[i][c] = bias (if not null) + sum over tap rows, sources, taps of source * weights, then ReLU.
 template <class T>
 struct DepthwiseRow {
   const T* source;             // the first one, of the first tap row that meets the image
@@ -33,15 +51,16 @@ struct DepthwiseRow {
   const DepthwiseColumns* runs;
   int64_t run_count, channels;
   T* result;
-  int64_t sources, next_source, next_weights;  // at least 1; elements from one to the next
+  DepthwiseGroups groups;
   const T* bias;
   bool relu;
+  MemoryAhead<T> ahead;
   bool streamed;  // past the caches: every result is then aligned to the vector, channels are whole vectors
 };
 
-// sums[tap row][tap column][c] += sum over all results of source * grad, for `rows` rows of results that the
-// same tap rows reach. Runs as above: weights are the offsets of sums, results those of grad. Each sum is
-// taken over all rows of a run, then added.
+// sums[tap row][tap column][source][c] += sum over all results of source * grad, for `rows` rows of results
+// that the same tap rows reach. Runs as above: weights are the offsets of sums, results those of grad. Each
+// sum is taken over all rows of a run, then added.
 template <class T>
 struct DepthwiseGradientRows {
   const T* source;                     // of the first row and its first tap row
@@ -51,6 +70,7 @@ struct DepthwiseGradientRows {
   int64_t sums_row;
   const DepthwiseColumns* runs;
   int64_t run_count, channels;
+  DepthwiseGroups groups;
   const T* grad;
 };
 
