@@ -28,21 +28,26 @@ Buffer map_elements(const char* op, int64_t count, const Run& run) {
   return result;
 }
 
+template <class T>
+const ActivationKernels<T>& kernels_of(Activation function) {
+  return kernels<T>().activations[static_cast<int>(function)];
+}
+
 }  // namespace
 
 template <class T>
-Buffer relu(const char* op, const T* x, int64_t count) {
-  const auto kernel = kernels<T>().elementwise->relu;
+Buffer activate(const char* op, Activation function, const T* x, int64_t count) {
+  const auto kernel = kernels_of<T>(function).forward;
   return map_elements<T>(op, count, [&](int64_t first, int64_t size, T* y, bool streamed) {
     kernel(x + first, size, y, streamed);
   });
 }
 
 template <class T>
-Buffer relu_backward(const char* op, const T* grad, const T* y, int64_t count) {
-  const auto kernel = kernels<T>().elementwise->relu_backward;
+Buffer activate_backward(const char* op, Activation function, const T* grad, const T* kept, int64_t count) {
+  const auto kernel = kernels_of<T>(function).backward;
   return map_elements<T>(op, count, [&](int64_t first, int64_t size, T* grad_x, bool streamed) {
-    kernel(grad + first, y + first, size, grad_x, streamed);
+    kernel(grad + first, kept + first, size, grad_x, streamed);
   });
 }
 
@@ -65,13 +70,13 @@ Buffer erf(const char* op, const T* x, int64_t count) {
   return result;
 }
 
-template Buffer relu<float>(const char*, const float*, int64_t);
-template Buffer relu<double>(const char*, const double*, int64_t);
-template Buffer relu_backward<float>(const char*, const float*, const float*, int64_t);
-template Buffer relu_backward<double>(const char*, const double*, const double*, int64_t);
-template Buffer add<float>(const char*, const float*, const float*, int64_t, bool);
-template Buffer add<double>(const char*, const double*, const double*, int64_t, bool);
-template Buffer erf<float>(const char*, const float*, int64_t);
-template Buffer erf<double>(const char*, const double*, int64_t);
+#define KONV_INSTANTIATE(T)                                                                   \
+  template Buffer activate<T>(const char*, Activation, const T*, int64_t);                    \
+  template Buffer activate_backward<T>(const char*, Activation, const T*, const T*, int64_t); \
+  template Buffer add<T>(const char*, const T*, const T*, int64_t, bool);                     \
+  template Buffer erf<T>(const char*, const T*, int64_t);
+KONV_INSTANTIATE(float)
+KONV_INSTANTIATE(double)
+#undef KONV_INSTANTIATE
 
 }  // namespace konv::cpu

@@ -1,18 +1,18 @@
-// ReLU, its gradient, sums and the error function, over `count` elements of any shape.
+// Activations, their gradients, sums and the error function, over `count` elements of any shape.
 #pragma once
 
 #include <cstdint>
 
 #include "cpu/buffer_pool.hpp"
+#include "cpu/kernels/activations.hpp"
 
 namespace konv::cpu {
 
 template <class T>
-Buffer relu(const char* op, const T* x, int64_t count);
+Buffer activate(const char* op, Activation function, const T* x, int64_t count);
 
-// y is the result of the forward pass.
 template <class T>
-Buffer relu_backward(const char* op, const T* grad, const T* y, int64_t count);
+Buffer activate_backward(const char* op, Activation function, const T* grad, const T* kept, int64_t count);
 
 // a + b, then ReLU if asked for.
 template <class T>

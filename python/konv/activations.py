@@ -31,10 +31,8 @@ from typing import Any
 
 import numpy as np
 
-from konv import ops
 from konv._arguments import shown
-from konv._masking import keep
-from konv.backend import Array, Backend
+from konv.backend import Array
 from konv.ops.arguments import arrays
 
 __all__ = [
@@ -117,6 +115,34 @@ def softmax_backward(grad: Array, y: Array, axis: int = -1) -> Array:
     return grad_x
 
 
+@dataclass(frozen=True)
+class _Forward:
+    """One pass of a kernel; the gradient needs its result, or else its input."""
+
+    name: str
+    keeps_input: bool = False
+
+    def __call__(self, x: Array) -> tuple[Array, Array]:
+        backend, (x,) = arrays(self.name, {"x": x})
+        y = getattr(backend.kernels, self.name)(x)
+        return y, x if self.keeps_input else y
+
+
+@dataclass(frozen=True)
+class _Backward:
+    """One pass of the gradient's kernel."""
+
+    name: str
+
+    def __call__(self, grad: Array, kept: Array) -> Array:
+        backend, (grad, kept) = arrays(self.name, {"grad": grad, "kept": kept})
+        return getattr(backend.kernels, f"{self.name}_backward")(grad, kept)
+
+
+def _of_kernel(name: str, *, keeps_input: bool = False, fused: str | None = None) -> Activation:
+    return Activation(name, _Forward(name, keeps_input), _Backward(name), fused)
+
+
 def _linear_forward(x: Array) -> tuple[Array, None]:
     return x, None
 
@@ -125,115 +151,14 @@ def _linear_backward(grad: Array, kept: None) -> Array:
     return grad
 
 
-def _relu_forward(x: Array) -> tuple[Array, Array]:
-    y = ops.relu(x)
-    return y, y
-
-
-def _relu6_forward(x: Array) -> tuple[Array, Array]:
-    backend, (x,) = arrays("relu6", {"x": x})
-    y = ops.relu(x)
-    backend.array_module.minimum(y, 6.0, out=y)
-    return y, y
-
-
-def _relu6_backward(grad: Array, y: Array) -> Array:
-    _, (grad, y) = arrays("relu6", {"grad": grad, "y": y})
-    return keep(ops.relu_backward(grad, y), ~(y >= 6.0))
-
-
-_LEAK = 0.2
-
-
-def _leaky_relu_forward(x: Array) -> tuple[Array, Array]:
-    backend, (x,) = arrays("leaky_relu", {"x": x})
-    y = x * _LEAK
-    backend.array_module.maximum(x, y, out=y)
-    return y, y
-
-
-def _leaky_relu_backward(grad: Array, y: Array) -> Array:
-    backend, (grad, y) = arrays("leaky_relu", {"grad": grad, "y": y})
-    slope = (y > 0.0).astype(grad.dtype)
-    backend.array_module.maximum(slope, _LEAK, out=slope)
-    return _times(slope, grad)
-
-
-def _elu_forward(x: Array) -> tuple[Array, Array]:
-    backend, (x,) = arrays("elu", {"x": x})
-    xp = backend.array_module
-    y = xp.minimum(x, 0.0)
-    xp.expm1(y, out=y)
-    y += xp.maximum(x, 0.0)  # one of the two is 0
-    return y, y
-
-
-def _elu_backward(grad: Array, y: Array) -> Array:
-    backend, (grad, y) = arrays("elu", {"grad": grad, "y": y})
-    slope = backend.array_module.minimum(y, 0.0)
-    slope += 1.0
-    return _times(slope, grad)
-
-
-def _sigmoid_forward(x: Array) -> tuple[Array, Array]:
-    backend, (x,) = arrays("sigmoid", {"x": x})
-    y = _sigmoid(backend, x)
-    return y, y
-
-
-def _sigmoid_backward(grad: Array, y: Array) -> Array:
-    slope = 1.0 - y
-    slope *= y
-    return _times(slope, grad)
-
-
-def _hard_sigmoid_forward(x: Array) -> tuple[Array, Array]:
-    backend, (x,) = arrays("hard_sigmoid", {"x": x})
-    y = x + 3.0
-    backend.array_module.clip(y, 0.0, 6.0, out=y)
-    y /= 6.0
-    return y, y
-
-
-def _hard_sigmoid_backward(grad: Array, y: Array) -> Array:
-    _, (grad, y) = arrays("hard_sigmoid", {"grad": grad, "y": y})
-    return keep(grad / 6.0, ~((y <= 0.0) | (y >= 1.0)))
-
-
-def _tanh_forward(x: Array) -> tuple[Array, Array]:
-    backend, (x,) = arrays("tanh", {"x": x})
-    y = backend.array_module.tanh(x)
-    return y, y
-
-
-def _tanh_backward(grad: Array, y: Array) -> Array:
-    slope = y * y
-    slope *= -1.0
-    slope += 1.0
-    return _times(slope, grad)
-
-
-def _silu_forward(x: Array) -> tuple[Array, tuple[Array, Array]]:
-    backend, (x,) = arrays("silu", {"x": x})
-    share = _sigmoid(backend, x)
-    y = _share_of(backend, x, share)
-    return y, (y, share)
-
-
-def _silu_backward(grad: Array, kept: tuple[Array, Array]) -> Array:
-    backend, (grad, y, share) = arrays("silu", {"grad": grad, "y": kept[0], "share": kept[1]})
-    slope = backend.array_module.minimum(y, _largest(y))  # infinite where 1 - share is 0
-    slope *= 1.0 - share
-    slope += share
-    return _times(slope, grad)
-
-
 def _gelu_forward(x: Array) -> tuple[Array, tuple[Array, Array]]:
     backend, (x,) = arrays("gelu", {"x": x})
     share = backend.kernels.erf(x * math.sqrt(0.5))  # becomes Phi(x)
     share += 1.0
     share *= 0.5
-    return _share_of(backend, x, share), (x, share)
+    y = backend.array_module.maximum(x, -_largest(x))  # at minus infinity the share is 0
+    y *= share
+    return y, (x, share)
 
 
 def _gelu_backward(grad: Array, kept: tuple[Array, Array]) -> Array:
@@ -246,46 +171,23 @@ def _gelu_backward(grad: Array, kept: tuple[Array, Array]) -> Array:
         slope = backend.array_module.clip(x, -_largest(x), _largest(x))  # infinite where density is 0
         slope *= density
         slope += share
-    return _times(slope, grad)
-
-
-def _sigmoid(backend: Backend, x: Array) -> Array:
-    xp = backend.array_module
-    y = xp.negative(x)
-    with np.errstate(all="ignore"):  # exp overflows to infinity, whose reciprocal is the limit
-        xp.exp(y, out=y)
-        y += 1.0
-        xp.reciprocal(y, out=y)
-    return y
-
-
-def _share_of(backend: Backend, x: Array, share: Array) -> Array:
-    """Multiply; 0 at minus infinity, where the share is 0."""
-    y = backend.array_module.maximum(x, -_largest(x))
-    y *= share
-    return y
+        slope *= grad
+    return slope
 
 
 def _largest(x: Array) -> float:
     return float(np.finfo(x.dtype).max)
 
 
-def _times(slope: Array, grad: Array) -> Array:
-    """Multiply in place."""
-    with np.errstate(all="ignore"):
-        slope *= grad
-    return slope
-
-
 linear = Activation("linear", forward=_linear_forward, backward=_linear_backward)
-relu = Activation("relu", forward=_relu_forward, backward=ops.relu_backward, fused="relu")
-relu6 = Activation("relu6", forward=_relu6_forward, backward=_relu6_backward)
-leaky_relu = Activation("leaky_relu", forward=_leaky_relu_forward, backward=_leaky_relu_backward)
-elu = Activation("elu", forward=_elu_forward, backward=_elu_backward)
-sigmoid = Activation("sigmoid", forward=_sigmoid_forward, backward=_sigmoid_backward)
-hard_sigmoid = Activation("hard_sigmoid", forward=_hard_sigmoid_forward, backward=_hard_sigmoid_backward)
-tanh = Activation("tanh", forward=_tanh_forward, backward=_tanh_backward)
-silu = Activation("silu", forward=_silu_forward, backward=_silu_backward)
+relu = _of_kernel("relu", fused="relu")
+relu6 = _of_kernel("relu6")
+leaky_relu = _of_kernel("leaky_relu")
+elu = _of_kernel("elu")
+sigmoid = _of_kernel("sigmoid")
+hard_sigmoid = _of_kernel("hard_sigmoid")
+tanh = _of_kernel("tanh")
+silu = _of_kernel("silu", keeps_input=True)
 gelu = Activation("gelu", forward=_gelu_forward, backward=_gelu_backward)
 softmax = Activation("softmax", forward=softmax_forward, backward=softmax_backward)
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import activations
 import conv2d_drivers
 import conv2d_kernels
 import conv2d_winograd
@@ -39,6 +40,7 @@ MODULES = (
     conv2d_drivers,
     conv2d_winograd,
     pooling,
+    activations,
     normalization,
     optimizers,
     random_numbers,

@@ -1,23 +1,10 @@
-// ReLU, its gradient and sums; contracts: elementwise.hpp.
+// Sums; contracts: elementwise.hpp.
 #include "cpu/kernels/elementwise.hpp"
 
 #include "cpu/kernels/chunks.hpp"
 
 namespace konv::cpu::KONV_ISA {
 namespace {
-
-template <class T>
-void relu_forward(const T* x, int64_t count, T* y, bool streamed) {
-  for_each_vector_of(y, streamed, count,
-                     [&](int64_t i, auto access) { access.store(y + i, relu<T>(access.load(x + i))); });
-}
-
-template <class T>
-void relu_backward(const T* grad, const T* y, int64_t count, T* grad_x, bool streamed) {
-  for_each_vector_of(grad_x, streamed, count, [&](int64_t i, auto access) {
-    access.store(grad_x + i, access.load(y + i) <= 0 ? Vector<T>{} : access.load(grad + i));
-  });
-}
 
 template <class T>
 void add(const T* a, const T* b, int64_t count, T* y, bool streamed) {
@@ -34,7 +21,7 @@ void add_relu(const T* a, const T* b, int64_t count, T* y, bool streamed) {
 }
 
 template <class T>
-constexpr ElementwiseKernels<T> kKernels = {relu_forward<T>, relu_backward<T>, add<T>, add_relu<T>};
+constexpr ElementwiseKernels<T> kKernels = {add<T>, add_relu<T>};
 
 }  // namespace
 

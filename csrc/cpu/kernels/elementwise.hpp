@@ -1,4 +1,4 @@
-// Contracts of kernels over elements one by one; no result overlaps another array.
+// Contracts of sums, element by element; no result overlaps another array.
 //
 // `streamed` results are written past the caches, where they are aligned to the vector.
 #pragma once
@@ -9,10 +9,6 @@ namespace konv::cpu {
 
 template <class T>
 struct ElementwiseKernels {
-  // y = max(x, +0.0), NaN for NaN
-  void (*relu)(const T* x, int64_t count, T* y, bool streamed);
-  // grad_x = grad where not (y <= 0), else +0.0
-  void (*relu_backward)(const T* grad, const T* y, int64_t count, T* grad_x, bool streamed);
   // y = a + b; a and b may be one array
   void (*add)(const T* a, const T* b, int64_t count, T* y, bool streamed);
   // y = max(a + b, +0.0), NaN for NaN

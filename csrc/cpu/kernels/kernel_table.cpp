@@ -17,6 +17,8 @@ extern const Pool2dKernels<float> kPool2dFloat32;
 extern const Pool2dKernels<double> kPool2dFloat64;
 extern const ElementwiseKernels<float> kElementwiseFloat32;
 extern const ElementwiseKernels<double> kElementwiseFloat64;
+extern const ActivationKernels<float> kActivationsFloat32[];
+extern const ActivationKernels<double> kActivationsFloat64[];
 extern const BatchNormKernels<float> kBatchNormFloat32;
 extern const BatchNormKernels<double> kBatchNormFloat64;
 extern const OptimizerKernels<float> kOptimizerFloat32;
@@ -41,6 +43,7 @@ extern const KernelTable kTable = {
         &kRowsFloat32,
         &kPool2dFloat32,
         &kElementwiseFloat32,
+        kActivationsFloat32,
         &kBatchNormFloat32,
         &kOptimizerFloat32,
         &kPeakFloat32,
@@ -53,6 +56,7 @@ extern const KernelTable kTable = {
         &kRowsFloat64,
         &kPool2dFloat64,
         &kElementwiseFloat64,
+        kActivationsFloat64,
         &kBatchNormFloat64,
         &kOptimizerFloat64,
         &kPeakFloat64,

@@ -1,6 +1,7 @@
 // What one ISA exports: a table of the kernels of every family, for both precisions.
 #pragma once
 
+#include "cpu/kernels/activations.hpp"
 #include "cpu/kernels/batch_norm.hpp"
 #include "cpu/kernels/conv2d_depthwise.hpp"
 #include "cpu/kernels/conv2d_direct.hpp"
@@ -23,6 +24,7 @@ struct Kernels {
   const RowsKernels<T>* rows;
   const Pool2dKernels<T>* pool2d;
   const ElementwiseKernels<T>* elementwise;
+  const ActivationKernels<T>* activations;  // by Activation
   const BatchNormKernels<T>* batch_norm;
   const OptimizerKernels<T>* optimizer;
   const PeakKernels<T>* peak;

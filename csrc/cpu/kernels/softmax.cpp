@@ -62,7 +62,7 @@ void sums_of(const SoftmaxSums<T>& b) {
     Vector<T> total{}, target_sum{}, labelled{};
     for_each_part<T>(b.columns, [&](int64_t c, auto access, int64_t count) {
       const Vector<T> distance = access.load(z + c) - largest;
-      Vector<T> e = exp_of_nonpositive<T>(distance);
+      Vector<T> e = exponential<T>(distance);
       if (count < kLanes<T>) e = only_first<T>(e, count, T{0});
       total += e;
       if (Target) {
@@ -93,7 +93,7 @@ void products_of(const SoftmaxProducts<T>& b) {
     const int64_t first = row * b.columns;
     const T largest = b.largest[row], factor = b.factor[row], scale = Target ? b.scale[row] : T{0};
     for_each_vector<T, Access>(b.columns, [&](int64_t c, auto access) {
-      Vector<T> y = exp_of_nonpositive<T>(access.load(b.z + first + c) - largest) * factor;
+      Vector<T> y = exponential<T>(access.load(b.z + first + c) - largest) * factor;
       if (Target) y -= access.load(b.target + first + c) * scale;
       access.store(b.y + first + c, y);
     });
