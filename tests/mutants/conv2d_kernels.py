@@ -319,6 +319,12 @@ MUTANTS = {
     ],
     "cpu/kernels/rows.cpp": [
         (
+            "rows that fill no group side by side are dropped",
+            "if (left == 0) return;",
+            "return;",
+            GRAD_BIAS,
+        ),
+        (
             "the last row is dropped",
             "row < rows; ++row, x += columns",
             "row + 1 < rows; ++row, x += columns",
