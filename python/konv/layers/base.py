@@ -82,7 +82,7 @@ class Layer:
             if method in cls.__dict__:
                 setattr(cls, method, wrap(cls.__dict__[method]))
         if any(method in cls.__dict__ for method in _PASSES):  # what a base class says of its own is not true
-            for claim in ("fuses", "fused_as", "ends_in_relu", "masks"):
+            for claim in ("fuses", "fused_as", "ends_in_relu", "masks_gradient"):
                 if claim not in cls.__dict__:
                     setattr(cls, claim, getattr(Layer, claim))
 
@@ -183,7 +183,7 @@ class Layer:
         return False
 
     @property
-    def masks(self) -> bool:
+    def masks_gradient(self) -> bool:
         """Whether `backward` takes the gradient of a ReLU before the layer too, if `context.masks`."""
         return False
 

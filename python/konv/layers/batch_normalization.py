@@ -168,7 +168,7 @@ class BatchNormalization(Layer):
         return "norm"
 
     @property
-    def masks(self) -> bool:
+    def masks_gradient(self) -> bool:
         return True
 
     def is_constant(self, *, training: bool) -> bool:

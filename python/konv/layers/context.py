@@ -33,7 +33,7 @@ class Context:
         Whether the layer is to end in a ReLU, likewise.
     masks : bool
         Whether the inputs came out of a ReLU whose gradient `backward` is to take too, where the layer
-        `masks`: that of the inputs is 0 where they are not positive.
+        `masks_gradient`: that of the inputs is 0 where they are not positive.
     masked : bool
         Whether the layer that reads the outputs does so: the gradient of the ReLU that they went through last
         (by `relu` or `Layer.ends_in_relu`) is taken then. Taking it again would change nothing.

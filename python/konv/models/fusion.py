@@ -109,7 +109,7 @@ def _masked(graph: Graph, groups: list[tuple[Step, ...]]) -> frozenset[int]:
             relu = any(step.layer.fused_as == "relu" for step in group)
         else:
             relu = group[0].layer.ends_in_relu
-        if relu and (reader := _only_reader(graph, group[-1])) is not None and reader.layer.masks:
+        if relu and (reader := _only_reader(graph, group[-1])) is not None and reader.layer.masks_gradient:
             slots.update(reader.inputs)
     return frozenset(slots)
 
