@@ -246,6 +246,8 @@ CONV_CASES = (
     ConvCase("sixteen_channels_coprime", (2, 13, 12, 16), (3, 4, 16, 5), (3, 2), "valid", (2, 3)),
     ConvCase("sixteen_channels_padded", (2, 7, 6, 16), (3, 2, 16, 5), 2, ((0, 3), (2, 1))),
     ConvCase("many_channels_pointwise", (2, 3, 2, 600), (1, 1, 600, 40)),
+    ConvCase("many_filters_pointwise", (2, 3, 4, 20), (1, 1, 20, 576)),
+    ConvCase("filters_of_4_KiB_pointwise", (1, 2, 3, 17), (1, 1, 17, 1024)),
     ConvCase("many_filters", (1, 3, 3, 20), (2, 2, 20, 600)),
     ConvCase("all_blocks", (2, 13, 22, 66), (1, 2, 66, 130)),
     *(ConvCase(f"channels_{c}_to_{k}", (2, 5, 4, c), (3, 2, c, k), padding=1) for c, k in CHANNEL_TAILS),

@@ -260,14 +260,14 @@ MUTANTS = {
         ),
         (
             "every block reads the first columns of grad",
-            " + s.tables.first_column) * shape_.K",
+            " + tables.first_column) * shape_.K",
             ") * shape_.K",
             GRAD_KERNEL,
         ),
         (
             "rows of grad are as long as the block's",
-            "i * plan_.w.out * shape_.K",
-            "i * s.tables.columns * shape_.K",
+            "s.row_offset[i] = i * plan_.w.out * shape_.K",
+            "s.row_offset[i] = i * s.tables.columns * shape_.K",
             GRAD_KERNEL,
         ),
         (
@@ -284,14 +284,26 @@ MUTANTS = {
         ),
         (
             "an empty batch leaves the sums as they were",
-            "if (begin == end) std::fill",
-            "if (false) std::fill",
+            "if (begin == end) return std::fill",
+            "if (false) return std::fill",
             GRAD_KERNEL,
         ),
         (
             "a block overwrites the sums of those before",
             "b.accumulate = block > begin;",
             "b.accumulate = false;",
+            GRAD_KERNEL,
+        ),
+        (
+            "what is read in place is read as if it were packed",
+            "b.grad_pixel = shape_.K;",
+            "b.grad_pixel = B;",
+            GRAD_KERNEL,
+        ),
+        (
+            "sums in place are as far apart as others",
+            "sums_in_place_ ? shape_.K : b.blocks",
+            "b.blocks",
             GRAD_KERNEL,
         ),
         ("dropped taps move those behind them", "plan_.w.first_tap + s)", "s)", GRAD_KERNEL),

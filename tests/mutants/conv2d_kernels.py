@@ -183,20 +183,20 @@ MUTANTS = {
         ("every block of channels ends in ReLU", "if (b.finish && b.relu)", "if (b.relu)", RELU),
         (
             "the gradient of the kernel drops the last run",
-            "r < b.run_count; ++r",
-            "r < b.run_count - 1; ++r",
+            "last = b.runs + b.run_count;",
+            "last = b.runs + b.run_count - 1;",
             GRAD_KERNEL,
         ),
         (
             "the gradient of the kernel drops the last pixel of a run",
-            "end = begin + b.runs[r].pixels * b.pixel_stride;",
-            "end = begin + (b.runs[r].pixels - 1) * b.pixel_stride;",
+            "end = begin + run->pixels * pixel_stride;",
+            "end = begin + (run->pixels - 1) * pixel_stride;",
             GRAD_KERNEL,
         ),
         (
             "the gradient of the kernel ignores the stride",
-            "p += b.pixel_stride, g += B",
-            "p += b.length, g += B",
+            "p += pixel_stride, g += grad_pixel",
+            "p += b.length, g += grad_pixel",
             GRAD_KERNEL,
         ),
         (
@@ -207,14 +207,14 @@ MUTANTS = {
         ),
         (
             "the gradient of the kernel reads the first row of grad",
-            "(block * b.grad_rows + b.runs[r].grad_row) * B",
-            "(block * b.grad_rows) * B",
+            "grad + run->grad_offset",
+            "grad",
             GRAD_KERNEL,
         ),
         (
             "the gradient of the kernel has the wrong sign",
-            "acc[i][j] += a[i][p] * gv[j]",
-            "acc[i][j] -= a[i][p] * gv[j]",
+            "acc[i][j] += (Taps ? a[i][p]",
+            "acc[i][j] -= (Taps ? a[i][p]",
             GRAD_KERNEL,
         ),
         (
@@ -225,8 +225,8 @@ MUTANTS = {
         ),
         (
             "the gradient of the kernel writes all filters to the first",
-            "first * columns + block * B;",
-            "first * columns;",
+            "first * b.sums_row + block * B;",
+            "first * b.sums_row;",
             GRAD_KERNEL,
         ),
     ],

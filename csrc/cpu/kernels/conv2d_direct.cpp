@@ -216,36 +216,58 @@ void forward(const DirectBlock<T>& b) {
 
 // ---- gradient of the kernel ----
 
+// Where the fetching of a block's stretches stands.
+struct FetchAhead {
+  const MemoryStretch *stretch, *end;
+  int64_t line;   // of the stretch
+  int64_t lines;  // of a turn
+};
+
+KONV_INLINE void fetch_some(FetchAhead& ahead) {
+  for (int64_t i = 0; i < ahead.lines && ahead.stretch < ahead.end; ++i) {
+    __builtin_prefetch(static_cast<const char*>(ahead.stretch->first) + 64 * ahead.line, 0, 2);
+    if (++ahead.line == ahead.stretch->lines) {
+      ahead.line = 0;
+      ++ahead.stretch;
+    }
+  }
+}
+
 // Rows of the sums, [first, first + Rows) of all (t, l); of one tap, and so neighbours in the slab, unless
 // Taps says that the tile may go on where a tap ends.
 template <class T, int Vectors, bool Taps, int Rows>
-KONV_INLINE void kernel_gradient_tile(const KernelGradientBlock<T>& b, int64_t first, int64_t block) {
+KONV_INLINE void kernel_gradient_tile(const KernelGradientBlock<T>& b, FetchAhead& ahead, int64_t first,
+                                      int64_t block) {
   constexpr int B = Vectors * kLanes<T>;
   Vector<T> acc[Rows][Vectors] = {};
   const auto element = [&](int64_t row) { return b.slab + b.tap[row / b.length] + row % b.length; };
   const T* a[Rows];
   a[0] = element(first);
-  for (int i = 1; i < Rows; ++i) a[i] = Taps ? element(first + i) : a[0] + i;
-  for (int64_t r = 0; r < b.run_count; ++r) {
-    const T* g = b.grad + (block * b.grad_rows + b.runs[r].grad_row) * B;
-    const int64_t begin = b.runs[r].slab_offset, end = begin + b.runs[r].pixels * b.pixel_stride;
-    for (int64_t p = begin; p < end; p += b.pixel_stride, g += B) {
+  if constexpr (Taps)
+    for (int i = 1; i < Rows; ++i) a[i] = element(first + i);
+  const T* grad = b.grad + block * b.grad_block;
+  const int64_t pixel_stride = b.pixel_stride, grad_pixel = b.grad_pixel;
+  const PixelRun* const last = b.runs + b.run_count;
+  for (const PixelRun* run = b.runs; run < last; ++run) {
+    fetch_some(ahead);
+    const T* g = grad + run->grad_offset;
+    const int64_t begin = run->slab_offset, end = begin + run->pixels * pixel_stride;
+    for (int64_t p = begin; p < end; p += pixel_stride, g += grad_pixel) {
       Vector<T> gv[Vectors];
 #pragma GCC unroll 2
       for (int j = 0; j < Vectors; ++j) gv[j] = load(g + j * kLanes<T>);
 #pragma GCC unroll 16
       for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
-        for (int j = 0; j < Vectors; ++j) acc[i][j] += a[i][p] * gv[j];
+        for (int j = 0; j < Vectors; ++j) acc[i][j] += (Taps ? a[i][p] : a[0][p + i]) * gv[j];
     }
   }
-  const int64_t columns = b.blocks * B;
-  T* sums = b.sums + first * columns + block * B;
+  T* sums = b.sums + first * b.sums_row + block * B;
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
     for (int j = 0; j < Vectors; ++j) {
-      T* sum = sums + i * columns + j * kLanes<T>;
+      T* sum = sums + i * b.sums_row + j * kLanes<T>;
       store(sum, b.accumulate ? load(sum) + acc[i][j] : acc[i][j]);
     }
 }
@@ -253,21 +275,24 @@ KONV_INLINE void kernel_gradient_tile(const KernelGradientBlock<T>& b, int64_t f
 template <class T, int Vectors, bool Taps>
 struct KernelGradientTile {
   const KernelGradientBlock<T>& block;
+  FetchAhead& ahead;
   int64_t first_row, filter_block;
   template <int Rows>
   void run() const {
-    kernel_gradient_tile<T, Vectors, Taps, Rows>(block, first_row, filter_block);
+    kernel_gradient_tile<T, Vectors, Taps, Rows>(block, ahead, first_row, filter_block);
   }
 };
 
+KONV_INLINE int64_t tiles_of(int64_t rows) { return (rows + kTileRows - 1) / kTileRows; }
+
 // Rows [first, first + rows) of all filters, in tiles of equal height, give or take one.
 template <class T, int Vectors, bool Taps>
-KONV_INLINE void kernel_gradient_rows(const KernelGradientBlock<T>& b, int64_t block, int64_t first,
-                                      int64_t rows) {
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+KONV_INLINE void kernel_gradient_rows(const KernelGradientBlock<T>& b, FetchAhead& ahead, int64_t block,
+                                      int64_t first, int64_t rows) {
+  const int64_t tiles = tiles_of(rows);
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t begin = rows * tile / tiles, end = rows * (tile + 1) / tiles;
-    with_rows<kTileRows>(end - begin, KernelGradientTile<T, Vectors, Taps>{b, first + begin, block});
+    with_rows<kTileRows>(end - begin, KernelGradientTile<T, Vectors, Taps>{b, ahead, first + begin, block});
   }
 }
 
@@ -276,12 +301,15 @@ void kernel_gradient(const KernelGradientBlock<T>& b) {
   // Where taps are short, tiles of one tap would read the gradient more often than need be. Otherwise they
   // are better: a tile of several taps loads a pointer a row, which a narrow one has no time for.
   const bool short_taps = Vectors > 1 && 2 * b.length <= kTileRows;
+  const int64_t tiles = short_taps ? tiles_of(b.taps * b.length) : b.taps * tiles_of(b.length);
+  const int64_t turns = b.blocks * tiles * b.run_count;
+  FetchAhead ahead{b.ahead, b.ahead + b.ahead_count, 0, turns > 0 ? (b.ahead_lines + turns - 1) / turns : 0};
   for (int64_t block = 0; block < b.blocks; ++block) {
     if (short_taps)
-      kernel_gradient_rows<T, Vectors, true>(b, block, 0, b.taps * b.length);
+      kernel_gradient_rows<T, Vectors, true>(b, ahead, block, 0, b.taps * b.length);
     else
       for (int64_t t = 0; t < b.taps; ++t)
-        kernel_gradient_rows<T, Vectors, false>(b, block, t * b.length, b.length);
+        kernel_gradient_rows<T, Vectors, false>(b, ahead, block, t * b.length, b.length);
   }
 }
 

@@ -70,13 +70,20 @@ struct DirectBlock {
   bool prefetch;  // the slab is x itself, not yet in cache: tiles fetch the pixels of the next one
 };
 
-// `pixels` pixels of one output row: their first slab offset, and their first row in the packed gradient.
+// `pixels` pixels of one output row: where their first lies in the slab and in the gradient.
 struct PixelRun {
-  int64_t slab_offset, grad_row, pixels;
+  int64_t slab_offset, grad_offset, pixels;
 };
 
-// sums[t][l][k] (+)= sum over pixels p of slab[pixel[p] + tap[t] + l] * grad[k / B][p][k % B]; sums has
-// blocks * B columns.
+// `lines` cache lines from `first` on.
+struct MemoryStretch {
+  const void* first;
+  int64_t lines;
+};
+
+// sums[t][l][k] (+)= sum over pixels p of slab[pixel[p] + tap[t] + l] * grad[k / B * grad_block +
+// grad_pixel[p] + k % B], rows of (t, l) sums_row elements apart. Meanwhile fetches `ahead`, which the next
+// block reads, into L2, a few lines before each run: many at once would hold up the tile's own loads.
 template <class T>
 struct KernelGradientBlock {
   const T* slab;
@@ -85,10 +92,14 @@ struct KernelGradientBlock {
   int64_t pixel_stride;  // slab elements between neighbouring pixels of a run
   const int64_t* tap;
   int64_t taps, length;
-  const T* grad;  // [blocks][grad_rows][B]
-  int64_t grad_rows, blocks;
+  const T* grad;
+  int64_t grad_pixel;  // elements of grad between neighbouring pixels of a run
+  int64_t grad_block, blocks;
   T* sums;
+  int64_t sums_row;  // at least blocks * B
   bool accumulate;
+  const MemoryStretch* ahead;
+  int64_t ahead_count, ahead_lines;  // stretches, and lines of all of them
 };
 
 // The same kernels for one width of the tile; block_filters is B in the contracts.
