@@ -1,11 +1,11 @@
 // Gradient of the kernel by Winograd: dW = G^T [ sum over tiles of (B^T d B) . (A g A^T) ] G.
 //
-// Two ways to sum, chosen by the shape. Fused, where the 36 C x K sums fit L2 beside a block of transformed
-// tiles: a task owns a split of the tiles and alternates between transforms and products, which stay in L2;
-// the splits' kernels are added in order. Staged, where they don't: chunks of tiles are transformed, threads
-// sharing out the tiles, then multiplied, threads sharing out blocks of (C, K), each of which adds the chunks
-// in order. All cuts of the sum over tiles are functions of the shape, so the bits are the same for any
-// number of threads.
+// Two ways to sum, chosen by the shape. Fused, where the 36 C x K sums fit L2: a task owns a split of the
+// tiles and alternates between transforms and products of a block of them, which the products fetch point by
+// point; the splits' kernels are added in order. Staged, where they don't: chunks of tiles are transformed,
+// threads sharing out the tiles, then multiplied, threads sharing out blocks of (C, K), each of which adds
+// the chunks in order. All cuts of the sum over tiles are functions of the shape, so the bits are the same
+// for any number of threads.
 #include <algorithm>
 
 #include "cpu/carver.hpp"
@@ -18,13 +18,13 @@ namespace konv::cpu {
 namespace {
 
 constexpr int64_t kFusedSums = 4096;  // C * K of the largest sums that stay in L2: 576 KiB
-// Of a block: its tiles, their pixels and the sums fit L2 together. 14 to 28 tiles measured alike, 56 worse.
-constexpr int64_t kFusedTiles = 20;
 // A split costs a transform of the sums, which takes as long as six tiles: a few splits may be small, so that
 // threads have something to do, many may not.
 constexpr int64_t kSplits = 16, kSplitTiles = 128;
 constexpr int64_t kFewSplits = 4, kFewSplitTiles = 32;
-constexpr int64_t kChunkTiles = 196;  // loads and stores of the sums cost 1/50 of their multiplications
+// Of a block or chunk: loads and stores of the sums cost 1/50 of their multiplications. Half as many take a
+// tenth to a quarter longer with 256 channels.
+constexpr int64_t kBlockTiles = 196;
 constexpr int64_t kMostChannels = 64, kMostFilters = 64;  // of a block: its sums at a point fit L1
 constexpr int64_t kLeastFilters = 32;
 constexpr int64_t kThreadBlocks = 3;  // a thread has at least: with one or two, threads would wait for one
@@ -55,12 +55,12 @@ class WinogradKernelGradientRun {
       while (splits_ < kSplits &&
              tiles_ >= 2 * splits_ * (splits_ < kFewSplits ? kFewSplitTiles : kSplitTiles))
         splits_ *= 2;
-      cuts_ = std::max<int64_t>(1, ceil_div(ceil_div(tiles_, splits_), kFusedTiles));
+      cuts_ = std::max<int64_t>(1, ceil_div(ceil_div(tiles_, splits_), kBlockTiles));
       block_tiles_ = ceil_div(ceil_div(tiles_, splits_), cuts_);
       block_channels_ = channels_;
       block_filters_ = filters_;
     } else {
-      cuts_ = std::max<int64_t>(1, ceil_div(tiles_, kChunkTiles));
+      cuts_ = std::max<int64_t>(1, ceil_div(tiles_, kBlockTiles));
       block_tiles_ = ceil_div(tiles_, cuts_);
       block_channels_ = std::min(channels_, kMostChannels);
       block_filters_ = std::min(filters_, kMostFilters);
@@ -143,25 +143,30 @@ class WinogradKernelGradientRun {
              grad_.panel_stride}};
   }
 
-  void transform(Tile tile, int64_t t, float* data, float* grad) const {
-    tile.data.tile = data + t * kernels_.panel_width;
-    tile.grad.tile = grad + t * kernels_.panel_width;
-    kernels_.transform_data(tile.data);
-    taps_.transform_grad(tile.grad);
+  // Transforms tiles [first, last) to panels that begin with tile `begin`.
+  void transform_tiles(const float* x, const float* grad, int64_t group, int64_t first, int64_t last,
+                       int64_t begin, float* data, float* panels) const {
+    for (int64_t tile = first; tile < last; ++tile) {
+      if (tile + kTilesAhead < tiles_) {
+        const Tile ahead = tile_at(x, grad, group, tile + kTilesAhead);
+        kernels_.prefetch_data(ahead.data);
+        taps_.prefetch_grad(ahead.grad);
+      }
+      Tile at = tile_at(x, grad, group, tile);
+      at.data.tile = data + (tile - begin) * kernels_.panel_width;
+      at.grad.tile = panels + (tile - begin) * kernels_.panel_width;
+      kernels_.transform_data(at.data);
+      taps_.transform_grad(at.grad);
+    }
   }
 
-  void prefetch(const Tile& tile) const {
-    kernels_.prefetch_data(tile.data);
-    taps_.prefetch_grad(tile.grad);
-  }
-
-  // Adds `tiles` transformed tiles to a block's sums at `points` points.
-  void multiply(const float* data, const float* grad, int64_t points, int64_t tiles, int64_t first_channel,
+  // Adds `tiles` transformed tiles to a block's sums.
+  void multiply(const float* data, const float* grad, int64_t tiles, int64_t first_channel,
                 int64_t first_filter, float* sums, bool accumulate) const {
     const int64_t W = kernels_.panel_width;
     kernels_.multiply({data + first_channel / W * data_.panel_stride, data_.point_stride, data_.panel_stride,
                        grad + first_filter / W * grad_.panel_stride, grad_.point_stride, grad_.panel_stride,
-                       points, tiles, std::min(block_channels_, channels_ - first_channel),
+                       tiles, std::min(block_channels_, channels_ - first_channel),
                        std::min(block_filters_, filters_ - first_filter), sums, sums_point_, sums_columns_,
                        accumulate});
   }
@@ -183,17 +188,9 @@ class WinogradKernelGradientRun {
           *sums = s.sums + thread * sums_elements();
     const auto cut = [&](int64_t block) { return first + (last - first) * block / cuts_; };
     for (int64_t block = 0; block < cuts_; ++block) {
-      const int64_t begin = cut(block), end = cut(block + 1), next = cut(std::min(block + 2, cuts_));
-      for (int64_t tile = begin; tile < end; ++tile)
-        transform(tile_at(x, grad, group, tile), tile - begin, data, panels);
-      // The memory would be idle while a block is multiplied: it fetches what the next one reads.
-      for (int64_t point = 0; point < kWinogradPoints; ++point) {
-        multiply(data + point * data_.point_stride, panels + point * grad_.point_stride, 1, end - begin, 0, 0,
-                 sums + point * sums_point_, block > 0);
-        for (int64_t tile = end + (next - end) * point / kWinogradPoints;
-             tile < end + (next - end) * (point + 1) / kWinogradPoints; ++tile)
-          prefetch(tile_at(x, grad, group, tile));
-      }
+      const int64_t begin = cut(block), end = cut(block + 1);
+      transform_tiles(x, grad, group, begin, end, begin, data, panels);
+      multiply(data, panels, end - begin, 0, 0, sums, block > 0);
     }
     finish(sums, group, 0, 0, splits_ > 1 ? s.partial + split * shape_.kernel_size() : grad_kernel);
   }
@@ -214,16 +211,13 @@ class WinogradKernelGradientRun {
     const int64_t begin = tiles_ * chunk / cuts_, end = tiles_ * (chunk + 1) / cuts_;
     parallel_for(threads_, ceil_div(end - begin, kTaskTiles), [&](int64_t task, int) {
       const int64_t first = begin + task * kTaskTiles, last = std::min(first + kTaskTiles, end);
-      for (int64_t tile = first; tile < last; ++tile) {
-        if (tile + kTilesAhead < tiles_) prefetch(tile_at(x, grad, group, tile + kTilesAhead));
-        transform(tile_at(x, grad, group, tile), tile - begin, s.data, s.grad);
-      }
+      transform_tiles(x, grad, group, first, last, begin, s.data, s.grad);
     });
     parallel_for(threads_, channel_blocks_ * filter_blocks_, [&](int64_t block, int thread) {
       const int64_t first_channel = block / filter_blocks_ * block_channels_,
                     first_filter = block % filter_blocks_ * block_filters_;
       float* sums = s.sums + (cuts_ > 1 ? block : thread) * sums_elements();
-      multiply(s.data, s.grad, kWinogradPoints, end - begin, first_channel, first_filter, sums, chunk > 0);
+      multiply(s.data, s.grad, end - begin, first_channel, first_filter, sums, chunk > 0);
       if (chunk + 1 == cuts_) finish(sums, group, first_channel, first_filter, grad_kernel);
     });
   }

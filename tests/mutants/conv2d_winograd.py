@@ -185,8 +185,8 @@ MUTANTS = {
         ),
         (
             "a split's first block adds to what lay there",
-            "sums_point_, block > 0);",
-            "sums_point_, true);",
+            "sums, block > 0);",
+            "sums, true);",
             GRAD_KERNEL,
         ),
         ("a chunk forgets those before", "sums, chunk > 0);", "sums, false);", GRAD_KERNEL),

@@ -13,6 +13,7 @@ namespace {
 constexpr int kTileRows = KONV_TILE_ROWS;
 constexpr int kLaneCount = kLanes<float>;
 constexpr int kPanelWidth = 2 * kLaneCount;
+constexpr int64_t kLine = 64 / sizeof(float);  // elements of a cache line
 static_assert(kWinogradPoints == kWinogradTile * kWinogradTile);
 
 // ---- transforms ----
@@ -53,7 +54,6 @@ void transform(const WinogradTileSource& s) {
 
 template <class Transform>
 void prefetch(const WinogradTileSource& s) {
-  constexpr int64_t kLine = 64 / sizeof(float);
   const int64_t last_row = minimum(s.rows, s.row + Transform::kIn),
                 last_column = minimum(s.columns, s.column + Transform::kIn);
   for (int64_t row = s.row < 0 ? 0 : s.row; row < last_row; ++row)
@@ -61,6 +61,8 @@ void prefetch(const WinogradTileSource& s) {
       for (int64_t c = 0; c < s.channels; c += kLine)
         __builtin_prefetch(s.image + row * s.row_stride + column * s.column_stride + c, 0, 2);
 }
+
+constexpr int64_t kAhead = 2 * kLine;  // of each point: 36 are more streams than the hardware follows
 
 template <int R>
 void finish(const WinogradKernelSums& s) {
@@ -71,7 +73,9 @@ void finish(const WinogradKernelSums& s) {
       const int64_t count = s.filters - k;
       transform_tile<KernelAdjoint<R>>(
           [&](int row, int column) __attribute__((always_inline)) {
-            return load(sums + (row * kWinogradTile + column) * s.sums_point);
+            const float* from = sums + (row * kWinogradTile + column) * s.sums_point;
+            __builtin_prefetch(from + kAhead);
+            return load(from);
           },
           [&](int row, int column, WinogradVector v) __attribute__((always_inline)) {
             float* tap = kernel + (row * R + column) * s.tap_stride;
@@ -93,6 +97,7 @@ struct PanelProduct {
   float* sums;
   int64_t columns;
   bool accumulate;
+  const float* ahead;  // what a tile fetches into L2 while it runs: a line for each of the tiles it sums over
 };
 
 template <int Rows, int Vectors>
@@ -100,7 +105,12 @@ KONV_INLINE void multiply_tile(const PanelProduct& p, int64_t row) {
   WinogradVector acc[Rows][Vectors] = {};
   const float* a = p.data + row;
   const float* b = p.grad;
-  for (int64_t t = 0; t < p.tiles; ++t, a += kPanelWidth, b += kPanelWidth) {
+  float* sums = p.sums + row * p.columns;
+  for (int i = 0; i < Rows; ++i)
+    for (int j = 0; j < Vectors; ++j) __builtin_prefetch(sums + i * p.columns + j * kLaneCount);
+  const float* ahead = p.ahead;
+  for (int64_t t = 0; t < p.tiles; ++t, a += kPanelWidth, b += kPanelWidth, ahead += kLine) {
+    __builtin_prefetch(ahead, 0, 2);
     WinogradVector bv[Vectors];
 #pragma GCC unroll 2
     for (int j = 0; j < Vectors; ++j) bv[j] = load(b + j * kLaneCount);
@@ -113,7 +123,7 @@ KONV_INLINE void multiply_tile(const PanelProduct& p, int64_t row) {
   for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
     for (int j = 0; j < Vectors; ++j) {
-      float* sum = p.sums + (row + i) * p.columns + j * kLaneCount;
+      float* sum = sums + i * p.columns + j * kLaneCount;
       store(sum, p.accumulate ? load(sum) + acc[i][j] : acc[i][j]);
     }
 }
@@ -128,17 +138,51 @@ struct ProductTile {
   }
 };
 
+// The panels of one point, data before gradients, as a sequence of lines that tiles fetch by turns, as many
+// as a tile sums over.
+class PanelsAhead {
+ public:
+  PanelsAhead(const WinogradSumsOfProducts& s, int64_t point)
+      : data_(s.data + point * s.data_point),
+        grad_(s.grad + point * s.grad_point),
+        data_left_(panels(s.channels) * s.data_panel),
+        grad_left_(panels(s.filters) * s.grad_panel),
+        turn_(s.tiles * kLine) {}
+
+  // The next turn's; when all is fetched, those of the last again, which costs nothing.
+  const float* next() {
+    const bool is_data = data_left_ > 0;
+    const float*& from = is_data ? data_ : grad_;
+    int64_t& left = is_data ? data_left_ : grad_left_;
+    const float* turn = from;
+    if (left > 0) {
+      left -= turn_;
+      if (left > 0) from += turn_;
+    }
+    return turn;
+  }
+
+ private:
+  static int64_t panels(int64_t channels) { return (channels + kPanelWidth - 1) / kPanelWidth; }
+  const float *data_, *grad_;
+  int64_t data_left_, grad_left_, turn_;
+};
+
 template <int Vectors>
-void multiply_panel(const PanelProduct& p, int64_t rows) {
+void multiply_panel(PanelProduct p, int64_t rows, PanelsAhead& ahead) {
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;  // of equal height, give or take one
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t begin = rows * tile / tiles, end = rows * (tile + 1) / tiles;
+    p.ahead = ahead.next();
     with_rows<kTileRows>(end - begin, ProductTile<Vectors>{p, begin});
   }
 }
 
+// Panels come from beyond L2, so that each point's are fetched while those of the point before are
+// multiplied.
 void multiply(const WinogradSumsOfProducts& s) {
-  for (int64_t point = 0; point < s.points; ++point)
+  for (int64_t point = 0; point < kWinogradPoints; ++point) {
+    PanelsAhead ahead(s, minimum(point + 1, kWinogradPoints - 1));
     for (int64_t k = 0; k < s.filters; k += kPanelWidth)
       for (int64_t c = 0; c < s.channels; c += kPanelWidth) {
         const PanelProduct panel{s.data + point * s.data_point + c / kPanelWidth * s.data_panel,
@@ -146,13 +190,15 @@ void multiply(const WinogradSumsOfProducts& s) {
                                  s.tiles,
                                  s.sums + point * s.sums_point + c * s.columns + k,
                                  s.columns,
-                                 s.accumulate};
+                                 s.accumulate,
+                                 nullptr};
         const int64_t rows = minimum(kPanelWidth, s.channels - c);
         if (s.filters - k > kLaneCount)
-          multiply_panel<2>(panel, rows);
+          multiply_panel<2>(panel, rows, ahead);
         else
-          multiply_panel<1>(panel, rows);
+          multiply_panel<1>(panel, rows, ahead);
       }
+  }
 }
 
 template <int R>

@@ -30,13 +30,13 @@ struct WinogradTileSource {
 };
 
 // sums[p * sums_point + c * columns + k] (+)= sum over t of data[p][c / W][t][c % W] * grad[p][k / W][t][k %
-// W] for p in [0, points), c in [0, channels), k in [0, filters) rounded up to whole vectors.
+// W] for p in [0, kWinogradPoints), c in [0, channels), k in [0, filters) rounded up to whole vectors.
 struct WinogradSumsOfProducts {
   const float* data;
   int64_t data_point, data_panel;
   const float* grad;
   int64_t grad_point, grad_panel;
-  int64_t points, tiles, channels, filters;
+  int64_t tiles, channels, filters;
   float* sums;
   int64_t sums_point, columns;
   bool accumulate;  // add to sums; else overwrite whatever they hold
