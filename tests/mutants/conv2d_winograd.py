@@ -274,7 +274,6 @@ MUTANTS = {
             "acc[i][j]",
             FORWARD,
         ),
-        ("every point has the first's kernel", "p.panel + q * p.panel_pitch", "p.panel", FORWARD),
         (
             "a bias is added to no tail",
             "if (r.bias) v += bias;",
@@ -339,8 +338,8 @@ MUTANTS = {
         ),
         (
             "the last task is dropped",
-            "tasks_ * splits_ * problem_.groups, [&]",
-            "tasks_ * splits_ * problem_.groups - 1, [&]",
+            "parallel_for(threads_, tasks, [&]",
+            "parallel_for(threads_, tasks - 1, [&]",
             FORWARD,
         ),
         (
@@ -374,10 +373,11 @@ MUTANTS = {
             "",
             GRAD_X,
         ),
+        ("every point has the first's kernel", "            p.panel += point_size();\n", "", FORWARD),
         (
             "tiles run on into the next image's",
-            "row = tile / plan_.w.tiles % plan_.h.tiles",
-            "row = tile / plan_.w.tiles",
+            "row += tile / plan_.w.tiles % plan_.h.tiles *",
+            "row += tile / plan_.w.tiles *",
             FORWARD,
         ),
         (

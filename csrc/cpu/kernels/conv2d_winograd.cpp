@@ -133,7 +133,8 @@ struct Inside {
 };
 
 template <class Transform>
-void transform_data(const WinogradData& d) {
+void transform_data(const WinogradData& data) {
+  const WinogradData d = data;  // a copy, which what is written can't alias
   for (int64_t t = 0; t < d.tiles; ++t) {
     const WinogradPatch& patch = d.patches[t];
     const Inside inside(patch, d.rows, d.columns, Transform::kIn);
@@ -158,6 +159,17 @@ void transform_data(const WinogradData& d) {
             put);
     }
   }
+}
+
+void fetch(const WinogradPixels& p) {
+  constexpr int64_t kLine = 64 / sizeof(float);
+  const int64_t last_row = minimum(p.size, p.rows - p.patch.row),
+                last_column = minimum(p.size, p.columns - p.patch.column);
+  for (int64_t row = p.patch.row < 0 ? -p.patch.row : 0; row < last_row; ++row)
+    for (int64_t column = p.patch.column < 0 ? -p.patch.column : 0; column < last_column; ++column) {
+      const float* pixel = p.x + p.patch.offset + row * p.row_stride + column * p.column_stride;
+      for (int64_t c = 0; c < p.channels; c += kLine) __builtin_prefetch(pixel + c, 0, 2);
+    }
 }
 
 // ---- products ----
@@ -189,29 +201,27 @@ KONV_INLINE void product_tile(const float* points, int64_t tile_pitch, const flo
 struct ProductTile {
   const WinogradProducts& p;
   const float* points;
-  const float* panel;
   float* sums;
   template <int Rows>
   void run() const {
-    product_tile<Rows>(points, p.tile_pitch, panel, p.channels, sums, p.accumulate);
+    product_tile<Rows>(points, p.tile_pitch, p.panel, p.channels, sums, p.accumulate);
   }
 };
 
 void multiply(const WinogradProducts& p) {
   const int64_t tiles = (p.tiles + kTileRows - 1) / kTileRows;  // of equal height, give or take one
-  for (int q = 0; q < kWinogradPoints; ++q)
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-      const int64_t begin = p.tiles * tile / tiles, end = p.tiles * (tile + 1) / tiles;
-      with_rows<kTileRows>(
-          end - begin, ProductTile{p, p.points + q * p.point_pitch + begin * p.tile_pitch,
-                                   p.panel + q * p.panel_pitch, p.sums + q * p.sums_pitch + begin * kBlock});
-    }
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const int64_t begin = p.tiles * tile / tiles, end = p.tiles * (tile + 1) / tiles;
+    with_rows<kTileRows>(end - begin,
+                         ProductTile{p, p.points + begin * p.tile_pitch, p.sums + begin * kBlock});
+  }
 }
 
 // ---- results ----
 
 template <class Transform, bool Add, bool Streamed>
-void transform_results_as(const WinogradResults& r) {
+void transform_results_as(const WinogradResults& results) {
+  const WinogradResults r = results;  // a copy, which what is written can't alias
   for (int64_t t = 0; t < r.tiles; ++t) {
     const WinogradPatch& patch = r.patches[t];
     const Inside inside(patch, r.rows, r.columns, Transform::kOut);
@@ -268,6 +278,7 @@ constexpr WinogradTransforms kTransforms = {
 }  // namespace
 
 extern const WinogradKernels kConv2dWinograd = {kBlock,         KONV_VECTOR_BYTES == 64,       kTransforms<3>,
-                                                kTransforms<5>, transform_data<DataTransform>, multiply};
+                                                kTransforms<5>, transform_data<DataTransform>, fetch,
+                                                multiply};
 
 }  // namespace konv::cpu::KONV_ISA

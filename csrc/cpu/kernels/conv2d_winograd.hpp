@@ -48,16 +48,13 @@ struct WinogradData {
   int64_t tile_pitch, point_pitch;
 };
 
-// sums[q * sums_pitch + t * B + b] (+)= sum over c of
-//   points[q * point_pitch + t * tile_pitch + c] * panel[q * panel_pitch + c * B + b]
+// At one point: sums[t * B + b] (+)= sum over c of points[t * tile_pitch + c] * panel[c * B + b]
 struct WinogradProducts {
   const float* points;
-  int64_t tile_pitch, point_pitch;
+  int64_t tile_pitch;
   int64_t tiles, channels;
   const float* panel;
-  int64_t panel_pitch;
   float* sums;
-  int64_t sums_pitch;
   bool accumulate;
 };
 
@@ -76,6 +73,15 @@ struct WinogradResults {
   bool streamed;  // past the caches; then y and its strides are aligned to a vector, and filters fill vectors
 };
 
+// size x size pixels of an image, from the patch's first on.
+struct WinogradPixels {
+  const float* x;  // as the patch's offset counts
+  int64_t row_stride, column_stride;
+  int64_t rows, columns;  // of an image
+  WinogradPatch patch;
+  int64_t size, channels;
+};
+
 // The transforms for kernels of R x R taps.
 struct WinogradTransforms {
   int outputs;  // m, an axis: 4 for 3x3, 2 for 5x5
@@ -90,6 +96,7 @@ struct WinogradKernels {
   bool can_stream;  // a vector fills a line of the cache: less would be written to memory twice
   WinogradTransforms taps3, taps5;
   void (*data)(const WinogradData&);
+  void (*fetch)(const WinogradPixels&);  // starts to bring them into L2
   void (*products)(const WinogradProducts&);
 };
 
