@@ -113,6 +113,19 @@ KONV_INLINE void store_partial(T* p, Vector<T> v, int64_t count) {
 }
 #endif
 
+// A line that will be read some microseconds later.
+KONV_INLINE void prefetch_to_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
+
+// A line that will be written. Compilers fetch it for reading, unless told that the CPU knows the
+// instruction; those that don't know it ignore it.
+KONV_INLINE void prefetch_to_write(const void* p) {
+#ifdef __x86_64__
+  __asm__ volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
+#else
+  __builtin_prefetch(p, 1);
+#endif
+}
+
 // value in every lane; subtracting zero keeps the sign of -0.0, which adding it would not.
 template <class T>
 KONV_INLINE Vector<T> broadcast(T value) {
