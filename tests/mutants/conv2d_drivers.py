@@ -352,7 +352,7 @@ MUTANTS = {
         ),
         (
             "blocks of lanes all hold the first",
-            "source.panel_stride = shape_.group_filters() * tile_.block_filters;",
+            "source.panel_stride = panel_size(phase);",
             "source.panel_stride = 0;",
             GRAD_X,
         ),
