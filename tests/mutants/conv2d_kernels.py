@@ -100,14 +100,14 @@ MUTANTS = {
         ),
         (
             "forward reads every tap at the first",
-            "end = b.tap[t] + b.length;\n    for (int64_t l = b.tap[t];",
-            "end = b.tap[0] + b.length;\n    for (int64_t l = b.tap[0];",
+            "end = b.tap[t] + b.length;\n    int64_t l = b.tap[t];",
+            "end = b.tap[0] + b.length;\n    int64_t l = b.tap[0];",
             FORWARD,
         ),
         (
             "a tile that prefetches loses its last channels",
-            "l < end; l += step",
-            "l + minimum(step, b.length) <= end; l += step",
+            "l = minimum(end, l + kLine<T>)) {",
+            "l += kLine<T>) {\n        if (l + kLine<T> > end) break;",
             FORWARD,
         ),
         (

@@ -193,15 +193,20 @@ KONV_INLINE void forward_tile(const DirectBlock<T>& b, int64_t first_pixel, int6
       for (int64_t k = 0; k < B; k += kLine<T>)
         prefetch_to_write(b.y + b.out[first_pixel + i] + block * B + k);
   const bool fetch_pixels = b.prefetch && block == 0 && first_pixel + 2 * Rows <= b.pixels;
-  const int64_t* next = b.pixel + first_pixel + Rows;
-  const int64_t step = fetch_pixels || ahead.lines > 0 ? kLine<T> : b.length;
+  const bool fetches = fetch_pixels || ahead.lines > 0;
   for (int64_t t = 0; t < b.taps; ++t) {
     const int64_t end = b.tap[t] + b.length;
-    for (int64_t l = b.tap[t]; l < end; l += step) {
-      for (int64_t i = 0; i < ahead.lines; ++i, ahead.from += kLine<T>) prefetch_to_l2(ahead.from);
-      if (fetch_pixels)
-        for (int i = 0; i < Rows; ++i) __builtin_prefetch(b.slab + next[i] + l);
-      w = add_products<T, Vectors, Rows>(acc, a, w, l, minimum(end, l + step));
+    int64_t l = b.tap[t];
+    if (fetches) {
+      const int64_t* next = b.pixel + first_pixel + Rows;
+      for (; l < end; l = minimum(end, l + kLine<T>)) {
+        for (int64_t i = 0; i < ahead.lines; ++i, ahead.from += kLine<T>) prefetch_to_l2(ahead.from);
+        if (fetch_pixels)
+          for (int i = 0; i < Rows; ++i) __builtin_prefetch(b.slab + next[i] + l);
+        w = add_products<T, Vectors, Rows>(acc, a, w, l, minimum(end, l + kLine<T>));
+      }
+    } else {
+      w = add_products<T, Vectors, Rows>(acc, a, w, l, end);
     }
   }
   finish_tile<T, Vectors, Rows>(b, acc, b.out + first_pixel, block * B);
