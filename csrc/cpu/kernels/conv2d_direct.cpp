@@ -17,7 +17,7 @@ template <class T>
 constexpr int64_t kLine = 64 / sizeof(T);  // elements of a cache line
 
 // The panels of a task that stay in L2. Larger ones come from L3 or, in inference, from memory: fetching them
-// ahead brought 512->2048 at 7x7, one image, from 75% of the peak to 86%.
+// ahead made 512->2048 at 7x7, one image, 1.09 to 1.14 times as fast.
 constexpr int64_t kPanelsInL2 = 192 << 10;
 
 // ---- packing ----
