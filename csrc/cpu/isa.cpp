@@ -10,7 +10,9 @@
 namespace konv::cpu {
 
 // One table per ISA in this build, preferred first; CMakeLists.txt compiles the same ones.
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(KONV_SANITIZE)
+#define KONV_FOR_EACH_ISA(X) X(avx512) X(baseline)
+#elif defined(__x86_64__)
 #define KONV_FOR_EACH_ISA(X) X(avx512) X(avx2) X(baseline)
 #else
 #define KONV_FOR_EACH_ISA(X) X(neon)
