@@ -115,8 +115,8 @@ MUTANTS = {
         ("weights are not summed", "target_sum += t;", "target_sum = t;", CATEGORICAL),
         (
             "the gradient ignores the weights",
-            "y -= access.load(b.target",
-            "y += access.load(b.target",
+            "in_register(y) - access.load(b.target",
+            "in_register(y) + access.load(b.target",
             CATEGORICAL,
         ),
     ],

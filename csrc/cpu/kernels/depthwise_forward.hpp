@@ -81,7 +81,9 @@ struct ForwardTile {
 #pragma GCC unroll 32
       for (int i = 0; i <= kLast; ++i, advance(x, run_.tap_step)) {
         if ((i == 0 && cut_first) || (i == kLast && cut_last)) continue;
-        const V pixel = loaded_once(read(x, k));
+        // Not an operand of each multiply-add: a load that crosses cache lines, as most do, takes as long as
+        // two of those.
+        const V pixel = in_register(read(x, k));
 #pragma GCC unroll 8
         for (int j = 0; j < Columns; ++j)
           if (i >= j * Stride && i < j * Stride + Taps) sums[j] += pixel * weights[i - j * Stride];

@@ -75,7 +75,7 @@ struct Gradient3x3 {
 #pragma GCC unroll 32
       for (int i = 0; i <= kLast; ++i, advance(p, tap_step)) {
         if ((i == 0 && cut_first) || (i == kLast && cut_last)) continue;
-        const V pixel = loaded_once(chunk.read(p));
+        const V pixel = in_register(chunk.read(p));
 #pragma GCC unroll 8
         for (int j = 0; j < Columns; ++j)
           if (i >= j * Stride && i < j * Stride + 3) acc[r][i - j * Stride] += pixel * grads[j];

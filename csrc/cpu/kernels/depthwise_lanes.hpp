@@ -15,17 +15,6 @@ KONV_INLINE void advance(T*& pointer, int64_t step) {
   asm("" : "+r"(pointer));
 }
 
-// Keeps a pixel that several taps use in a register: else the compiler loads it again for each of them, as an
-// operand of the multiply-add, and a load that crosses cache lines, as most do, takes as long as two of
-// those.
-template <class V>
-KONV_INLINE V loaded_once(V pixel) {
-#ifdef __x86_64__
-  asm("" : "+v"(pixel));
-#endif
-  return pixel;
-}
-
 // Calls body(run) for the parts of a run whose results have the same taps.
 template <class Body>
 KONV_INLINE void for_each_uncut(DepthwiseColumns run, const Body& body) {

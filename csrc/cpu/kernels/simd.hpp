@@ -43,6 +43,18 @@ KONV_INLINE void store(T* p, Vector<T> v) {
   *reinterpret_cast<Vector<T>*>(p) = v;
 }
 
+// A vector as it stands, in a register: the compiler can't load it again for each use, nor contract the
+// product that it is with a sum that follows.
+template <class V>
+KONV_INLINE V in_register(V v) {
+#ifdef __x86_64__
+  asm("" : "+v"(v));
+#else
+  asm("" : "+w"(v));
+#endif
+  return v;
+}
+
 // Writes past the caches, for results that no cache could hold; p is aligned to the vector. Whoever streams
 // calls stream_fence() before its task ends, so that other threads see what was written.
 template <class T>

@@ -94,7 +94,8 @@ void products_of(const SoftmaxProducts<T>& b) {
     const T largest = b.largest[row], factor = b.factor[row], scale = Target ? b.scale[row] : T{0};
     for_each_vector<T, Access>(b.columns, [&](int64_t c, auto access) {
       Vector<T> y = exponential<T>(access.load(b.z + first + c) - largest) * factor;
-      if (Target) y -= access.load(b.target + first + c) * scale;
+      // The product is rounded, as where labels are subtracted afterwards: 0 and 1 then give the same bits.
+      if (Target) y = in_register(y) - access.load(b.target + first + c) * scale;
       access.store(b.y + first + c, y);
     });
   }
