@@ -136,11 +136,11 @@ class _Backward:
 
     def __call__(self, grad: Array, kept: Array) -> Array:
         backend, (grad, kept) = arrays(self.name, {"grad": grad, "kept": kept})
-        return getattr(backend.kernels, f"{self.name}_backward")(grad, kept)
+        return getattr(backend.kernels, self.name)(grad, kept)
 
 
 def _of_kernel(name: str, *, keeps_input: bool = False, fused: str | None = None) -> Activation:
-    return Activation(name, _Forward(name, keeps_input), _Backward(name), fused)
+    return Activation(name, _Forward(name, keeps_input), _Backward(f"{name}_backward"), fused)
 
 
 def _linear_forward(x: Array) -> tuple[Array, None]:
