@@ -185,7 +185,8 @@ class KernelGradientRun {
            o.first_filter;
   }
 
-  // Read in place where filters fill the blocks of a tile: packed, it would cost what it takes to read it.
+  // Read in place where filters fill the blocks of a tile and pixels share no set of L1: packed, it would
+  // cost what it takes to read it.
   void place_grad(const T* first, const Owner& o, GradientScratch<T>& s, KernelGradientBlock<T>& b) const {
     const int64_t B = tile_.block_filters;
     b.blocks = ceil_div(o.filters, B);

@@ -16,14 +16,14 @@ namespace konv::cpu {
 namespace {
 
 constexpr int64_t kBlockElements = 1 << 15;  // of a task: 128 KiB of float32, which two passes find in L2
-constexpr int64_t kRowNanoseconds = 16;      // that a row takes beside its elements
+constexpr int64_t kRowElements = 16;         // a row takes as long as so many beside its own; one takes 1 ns
 
 // Calls body(first row, rows) on blocks that cover all rows.
 template <class Body>
 void for_each_rows(ClassRows shape, const Body& body) {
-  const int64_t each = std::max<int64_t>(1, kBlockElements / (shape.classes + kRowNanoseconds));
+  const int64_t each = std::max<int64_t>(1, kBlockElements / (shape.classes + kRowElements));
   const int64_t blocks = ceil_div(shape.rows, each);
-  const double nanoseconds = static_cast<double>(shape.rows) * (shape.classes + kRowNanoseconds);
+  const double nanoseconds = static_cast<double>(shape.rows) * (shape.classes + kRowElements);
   parallel_for(threads_for(blocks, nanoseconds), blocks,
                [&](int64_t block, int) { body(block * each, std::min(each, shape.rows - block * each)); });
 }

@@ -181,16 +181,16 @@ KONV_INLINE void forward_tile(const DirectBlock<T>& b, int64_t first_pixel, int6
   const T* w = b.packed + block * b.packed_taps * b.length * B;
   const T* a[Rows];
   for (int i = 0; i < Rows; ++i) a[i] = b.slab + b.pixel[first_pixel + i];
+  const int64_t filters = minimum(B, b.filters - block * B);
   if (b.finish && b.addend) {  // another layer's result, read here for the first time
     const T* addend = b.addend + block * B;
     for (int i = 0; i < Rows; ++i)
-      for (int64_t line = 0; line < B; line += kLine<T>)
-        __builtin_prefetch(addend + b.out[first_pixel + i] + line);
+      for (int64_t k = 0; k < filters; k += kLine<T>) __builtin_prefetch(addend + b.out[first_pixel + i] + k);
   }
   // Left to the stores, which come all at once, a result that is not in L2 cost up to a tenth of a 1x1 layer.
   if (!b.stream)
     for (int i = 0; i < Rows; ++i)
-      for (int64_t k = 0; k < B; k += kLine<T>)
+      for (int64_t k = 0; k < filters; k += kLine<T>)
         prefetch_to_write(b.y + b.out[first_pixel + i] + block * B + k);
   const bool fetch_pixels = b.prefetch && block == 0 && first_pixel + 2 * Rows <= b.pixels;
   const bool fetches = fetch_pixels || ahead.lines > 0;
@@ -235,8 +235,9 @@ void forward(const DirectBlock<T>& b) {
   for (int64_t block = 0; block < b.blocks; ++block)
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const int64_t begin = b.pixels * tile / tiles, end = b.pixels * (tile + 1) / tiles;
-      const Ahead<T> ahead{b.packed + (block + 1) * panel + tile * tile_steps * lines * kLine<T>,
-                           block + 1 < b.blocks ? lines : 0};
+      Ahead<T> ahead{nullptr, 0};
+      if (lines > 0 && block + 1 < b.blocks)
+        ahead = {b.packed + (block + 1) * panel + tile * tile_steps * lines * kLine<T>, lines};
       with_rows<kTileRows>(end - begin, ForwardTile<T, Vectors>{b, begin, block, ahead});
     }
   if (b.stream) stream_fence();

@@ -82,8 +82,9 @@ struct MemoryStretch {
 };
 
 // sums[t][l][k] (+)= sum over pixels p of slab[pixel[p] + tap[t] + l] * grad[k / B * grad_block +
-// grad_pixel[p] + k % B], rows of (t, l) sums_row elements apart. Meanwhile fetches `ahead`, which the next
-// block reads, into L2, a few lines before each run: many at once would hold up the tile's own loads.
+// place[p] + k % B], where the runs give pixel[p] and place[p]; rows of (t, l) sums_row elements apart.
+// Meanwhile fetches `ahead`, which the next block reads, into L2, a few lines before each run: many at once
+// would hold up the tile's own loads.
 template <class T>
 struct KernelGradientBlock {
   const T* slab;

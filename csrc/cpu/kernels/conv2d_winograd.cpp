@@ -167,7 +167,7 @@ void fetch(const WinogradPixels& p) {
                 last_column = minimum(p.size, p.columns - p.patch.column);
   for (int64_t row = p.patch.row < 0 ? -p.patch.row : 0; row < last_row; ++row)
     for (int64_t column = p.patch.column < 0 ? -p.patch.column : 0; column < last_column; ++column) {
-      const float* pixel = p.x + p.patch.offset + row * p.row_stride + column * p.column_stride;
+      const float* pixel = p.origin + p.patch.offset + row * p.row_stride + column * p.column_stride;
       for (int64_t c = 0; c < p.channels; c += kLine) __builtin_prefetch(pixel + c, 0, 2);
     }
 }

@@ -75,7 +75,7 @@ struct WinogradResults {
 
 // size x size pixels of an image, from the patch's first on.
 struct WinogradPixels {
-  const float* x;  // as the patch's offset counts
+  const float* origin;  // from which the patch's offset counts
   int64_t row_stride, column_stride;
   int64_t rows, columns;  // of an image
   WinogradPatch patch;

@@ -2,7 +2,7 @@
 // classes).
 //
 // m is the largest of a row and e = exp(z - m), off by 3 u as exponential.hpp says. Where a row holds a NaN
-// or an infinity above all others, e holds NaN. No array overlaps another.
+// or +infinity, or nothing but -infinity, e holds NaN. No array overlaps another.
 #pragma once
 
 #include <stdint.h>
