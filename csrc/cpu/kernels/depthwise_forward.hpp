@@ -6,7 +6,11 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
+#ifdef KONV_SANITIZE
+constexpr int kTileColumns = 2;  // unrolled further, sanitized code takes minutes to compile
+#else
 constexpr int kTileColumns = 8;  // with the weights of a row of taps and a pixel they fit 16 registers
+#endif
 
 // Fetches memory piece by piece, in the order in which it lies: as a tile reads its pixels, far apart, the
 // hardware would not see them coming.

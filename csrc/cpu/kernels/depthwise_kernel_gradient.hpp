@@ -6,8 +6,12 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
+#ifdef KONV_SANITIZE
+constexpr int kGradientColumns = 2, kTileTaps = 3;  // as kTileColumns
+#else
 constexpr int kGradientColumns = 4;  // of a row, for 9 sums: with a pixel they fit 16 registers
 constexpr int kTileTaps = 9;         // accumulators: a 3x3 kernel in one pass over the row
+#endif
 
 // Adds the lanes from `fresh` on: those before were added with the chunk before.
 template <class T, int Lanes>
