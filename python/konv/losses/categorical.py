@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from konv import _core
 from konv._arguments import Shape, real
-from konv.backend import NDArray
+from konv.backend import NUMPY, NDArray
 from konv.losses.arguments import check_labels, check_outputs, clip, unclipped
 from konv.losses.base import Gradient, over_rows
 from konv.losses.crossentropy import Crossentropy
@@ -142,11 +141,14 @@ def _sparse_of_logits(labels: NDArray, z: NDArray) -> tuple[NDArray, Gradient]:
 
 
 def _of_logits(z: NDArray, labels: NDArray | None, weights: NDArray | None) -> tuple[NDArray, Gradient]:
-    values, largest, total, weight = _core.softmax_cross_entropy(z, labels, weights)
+    values, largest, total, weight = NUMPY.kernels.softmax_cross_entropy(z, labels, weights)
 
     def gradient(scale: NDArray) -> NDArray:
         scale = np.ascontiguousarray(scale.reshape(-1))
-        return _core.softmax_cross_entropy_backward(z, labels, weights, largest, total, weight, scale)
+        grad: NDArray = NUMPY.kernels.softmax_cross_entropy_backward(
+            z, labels, weights, largest, total, weight, scale
+        )
+        return grad
 
     return values, gradient
 
