@@ -339,6 +339,13 @@ MASKS: dict[str, tuple[Callable[[], list[Layer]], str]] = {
     "conv, relu": (lambda: [Conv2D(3, 3, name="c"), relu(), norm()], "c>n"),
     "its own relu": (lambda: [Dense(3, activation="relu", name="d"), norm()], "d>n"),
     "relu, max": (lambda: [Conv2D(3, 3), relu(), MaxPooling2D(name="m"), norm()], "m>n"),
+    "its own relu, max": (lambda: [Conv2D(3, 3, activation="relu", name="c"), MaxPooling2D(name="m")], "c>m"),
+    "its own relu, max, norm": (
+        lambda: [Conv2D(3, 3, activation="relu", name="c"), MaxPooling2D(name="m"), norm()],
+        "c>m m>n",
+    ),
+    "max without strides": (lambda: [Conv2D(3, 3, activation="relu"), MaxPooling2D(2, 1), norm()], ""),
+    "max, norm": (lambda: [Conv2D(3, 3), MaxPooling2D(), norm()], ""),
     "norm, relu": (lambda: [norm("o"), relu(), norm()], "o>n"),
     "two": (lambda: [Dense(3, name="d"), relu(), norm("o"), ReLU(), norm()], "d>o o>n"),
     "no relu": (lambda: [Conv2D(3, 3), norm()], ""),
@@ -453,7 +460,17 @@ def rectified() -> Model:
     return Model(x, BatchNormalization()(Dense(3, activation="relu")(y)))
 
 
-NETWORKS = [residual, sums, pooled, nested, pair_of_outputs, course, rectified]
+def rectified_and_pooled() -> Model:
+    """Layers with a ReLU of their own before max pooling: windows that overlap or don't, one before a
+    normalization, and one without a real gain."""
+    conv = {"kernel_size": 3, "padding": "same", "activation": "relu"}
+    x = Input(SHAPE)
+    y = MaxPooling2D(3, strides=2, padding="same")(Conv2D(4, **conv)(x))
+    z = BatchNormalization()(MaxPooling2D((1, 2))(Conv2D(5, **conv)(y)))
+    return Model(x, [z, MaxPooling2D(2, strides=1)(Conv2D(3, **conv)(x))])
+
+
+NETWORKS = [residual, sums, pooled, nested, pair_of_outputs, course, rectified, rectified_and_pooled]
 
 
 def passes(model: Model, x: Array) -> tuple[list[Array], list[Array], list[Array]]:

@@ -73,7 +73,8 @@ class MaxPooling2D(_Pooling2D):
         outputs, argmax = ops.max_pool2d_with_argmax(inputs, **self._geometry())
         if context.relu:
             outputs = ops.relu(outputs)
-        return outputs, (argmax, inputs.shape, outputs if context.relu and not context.masked else None)
+        after_relu = context.relu or context.masks  # whose gradient is the same before the windows' and after
+        return outputs, (argmax, inputs.shape, outputs if after_relu and not context.masked else None)
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         if not needs_input:
@@ -91,6 +92,10 @@ class MaxPooling2D(_Pooling2D):
         # With other paddings a window may have no real pixel, and then is -inf. Without strides as many
         # elements come out as go in, so that nothing is gained.
         return "max" if isinstance(self.padding, str) and self.strides != (1, 1) else None
+
+    @property
+    def masks_gradient(self) -> bool:
+        return self.fused_as == "max"
 
 
 class AveragePooling2D(_Pooling2D):

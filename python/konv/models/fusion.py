@@ -7,8 +7,9 @@ where `backward` won't follow, of two arrays of one known shape, if the other on
 runs.
 
 Where `backward` follows, a ReLU before max pooling is done after it instead, which gives the same: it has a
-fraction of the elements there, and what was pooled need not be kept. The gradient of a ReLU right before
-batch normalization is taken in the pass that gives the normalization's own.
+fraction of the elements there, and what was pooled need not be kept; so is the gradient of a layer's own
+ReLU. The gradient of a ReLU right before batch normalization, or before max pooling right before it, is taken
+in the pass that gives the normalization's own.
 
 Results with sums and ReLU have the bits of the layers one by one. Normalization goes into kernel and bias,
 only where `backward` won't follow, and rounds differently: outputs `scale * (sum(x * w) + bias - mean) +
@@ -108,7 +109,9 @@ def _masked(graph: Graph, groups: list[tuple[Step, ...]]) -> frozenset[int]:
         if len(group) > 1:
             relu = any(step.layer.fused_as == "relu" for step in group)
         else:
-            relu = group[0].layer.ends_in_relu
+            (step,) = group
+            pools_relu = step.layer.fused_as == "max" and not slots.isdisjoint(step.inputs)
+            relu = step.layer.ends_in_relu or pools_relu
         if relu and (reader := _only_reader(graph, group[-1])) is not None and reader.layer.masks_gradient:
             slots.update(reader.inputs)
     return frozenset(slots)
