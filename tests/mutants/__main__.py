@@ -71,7 +71,11 @@ class Mutant:
         return f"{self.file.removesuffix('.cpp')}: {self.what}"
 
     def apply(self, root: Path) -> str:
-        """Return the broken text of the file. What it replaces must be there exactly once."""
+        """Return the broken text of the file. What it replaces must be there exactly once, and its tests."""
+        for test in self.tests:
+            file, _, function = test.partition("::")
+            if function and f"\ndef {function}(" not in (root / file).read_text(encoding="utf-8"):
+                raise MutantsError(f"{self.name}: no test {test}")
         text = (root / "csrc" / self.file).read_text(encoding="utf-8")
         if (count := text.count(self.old)) != 1:
             raise MutantsError(
@@ -190,6 +194,14 @@ def run(mutants: Sequence[Mutant], jobs: int) -> bool:
     return caught == len(mutants)
 
 
+def require_programs(parser: argparse.ArgumentParser) -> None:
+    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    missing = [module for module in ("pytest", "hypothesis", "pybind11") if find_spec(module) is None]
+    missing += [program for program in ("cmake", "ninja") if shutil.which(program) is None]
+    if missing:
+        parser.error(f"please install {', '.join(missing)} first: pip install {' '.join(missing)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -201,14 +213,9 @@ def main() -> None:
         "--jobs", metavar="N", type=int, default=os.cpu_count() or 1, help="compilers at a time"
     )
     parser.add_argument(
-        "--list", action="store_true", help="print the names, and check that each text is in its file"
+        "--list", action="store_true", help="print the names, and check that texts and tests are there"
     )
     arguments = parser.parse_args()
-    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    missing = [module for module in ("pytest", "hypothesis", "pybind11") if find_spec(module) is None]
-    missing += [program for program in ("cmake", "ninja") if shutil.which(program) is None]
-    if missing:
-        parser.error(f"please install {', '.join(missing)} first: pip install {' '.join(missing)}")
     mutants = [mutant for mutant in MUTANTS if re.search(arguments.only, mutant.name)]
     if not mutants:
         parser.error(f"--only must match the name of a mutant, received {arguments.only!r}")
@@ -217,7 +224,9 @@ def main() -> None:
             for mutant in mutants:
                 mutant.apply(ROOT)
                 print(mutant.name)
-        elif not run(mutants, arguments.jobs):
+            return
+        require_programs(parser)
+        if not run(mutants, arguments.jobs):
             sys.exit(1)
     except MutantsError as error:
         sys.exit(f"mutants: {error}")

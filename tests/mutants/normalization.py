@@ -123,7 +123,12 @@ MUTANTS = {
     "cpu/softmax.cpp": [
         ("the gradient ignores the label", "y[row * C + targets.labels[row]] -= each[row];", ";", SPARSE),
         ("one scale serves all rows", "scale[one_scale ? 0 : row]", "scale[0]", SPARSE),
-        ("a label may be negative", "labels[row] < 0 || ", "", "test_softmax.py::test_errors"),
+        (
+            "a label may be negative",
+            "labels[row] < 0 || ",
+            "",
+            "test_softmax.py::test_errors_of_the_kernel_module",
+        ),
         (
             "the gradient takes weights for probabilities",
             "targets.weights ? each[row] * sums.weight[row] : each[row]",
