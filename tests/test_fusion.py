@@ -315,6 +315,39 @@ class Doubling(ReLU):
         return 2 * outputs, saved
 
 
+class Amplified:
+    """A pass of its own for whichever layer comes after it."""
+
+    def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
+        outputs, saved = super().forward(inputs, context)  # type: ignore[misc]
+        return 2 * outputs + 1, saved
+
+
+class AmplifiedConv2D(Amplified, Conv2D):
+    pass
+
+
+class AmplifiedReLU(Amplified, ReLU):
+    pass
+
+
+class AmplifiedNorm(Amplified, BatchNormalization):
+    pass
+
+
+class Heir(AmplifiedConv2D):
+    pass
+
+
+def test_a_pass_of_another_base_does_not_fuse() -> None:
+    assert steps_of(chain(AmplifiedConv2D(3, 3, name="c"), relu(name="r"))) == ["c", "r"]
+    assert steps_of(chain(Heir(3, 3, name="c"), norm())) == ["c", "n"]
+    assert steps_of(chain(Conv2D(3, 3, name="c"), AmplifiedReLU(name="r"))) == ["c", "r"]
+    assert steps_of(chain(Conv2D(3, 3, name="c"), AmplifiedNorm(name="n"))) == ["c", "n"]
+    assert masks_of(chain(AmplifiedConv2D(3, 3, activation="relu"), norm())) == []
+    assert masks_of(chain(Conv2D(3, 3, activation="relu"), AmplifiedNorm())) == []
+
+
 def test_layers_with_passes_of_their_own_do_not_fuse() -> None:
     model = chain(Shouting(3, 3, name="c"), relu(name="r"))
     assert steps_of(model) == ["c", "r"]

@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pytest
 
-from konv import layers
+from konv import Sequential, layers
 from konv.activations import relu, softmax
 from konv.layers import (
     Activation,
@@ -35,6 +35,7 @@ from konv.layers import (
     SumPooling2D,
     ZeroPadding2D,
 )
+from konv.losses import SparseCategoricalCrossentropy
 from numeric_gradient import numeric_gradient
 
 STEP = 1e-5
@@ -204,6 +205,23 @@ def test_config_makes_a_twin(case):
 def test_copies_end_in_softmax_too(copied):
     assert copied(Dense(3, activation="softmax")).ends_in == "softmax"
     assert copied(Dense(3, activation="relu")).ends_in is None
+
+
+class Halved(Dense):
+    """Halves what comes out of softmax, so that a loss can't be computed from what goes into it."""
+
+    def forward(self, inputs, context):
+        outputs, saved = super().forward(inputs, context)
+        return outputs / 2, saved
+
+
+def test_a_layer_with_a_pass_of_its_own_leaves_no_activation_out():
+    assert Halved(3, activation="softmax").ends_in is None
+    model = Sequential([Input((2,)), Halved(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x, labels = np.array([[1.0, -2.0], [3.0, 1.0]]), np.array([0, 2])
+    expected = SparseCategoricalCrossentropy()(labels, model.predict(x, verbose=0))
+    assert model.evaluate(x, labels, verbose=0) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("layer", [Softmax(), Dense(4, "softmax"), Conv2D(4, 1, activation="softmax")])

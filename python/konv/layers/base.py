@@ -23,7 +23,8 @@ from konv.layers.tensor import Node, Tensor
 from konv.layers.variable import Variable
 from konv.ops.arguments import numbers
 
-_PASSES = ("forward", "backward", "run_forward", "run_backward")
+_PASSES = frozenset({"forward", "backward", "run_forward", "run_backward"})
+_CLAIMS = ("ends_in", "fuses", "fused_as", "ends_in_relu", "masks_gradient")
 _WRAPPERS = {"build": building, "compute_output_shape": shaping, "forward": naming, "backward": naming}
 
 
@@ -81,10 +82,12 @@ class Layer:
         for method, wrap in _WRAPPERS.items():
             if method in cls.__dict__:
                 setattr(cls, method, wrap(cls.__dict__[method]))
-        if any(method in cls.__dict__ for method in _PASSES):  # what a base class says of its own is not true
-            for claim in ("fuses", "fused_as", "ends_in_relu", "masks_gradient"):
-                if claim not in cls.__dict__:
-                    setattr(cls, claim, getattr(Layer, claim))
+        # What a class says of its passes is not true where others come before them, maybe of another base.
+        order = cls.__mro__
+        own = next(place for place, base in enumerate(order) if not _PASSES.isdisjoint(base.__dict__))
+        for claim in _CLAIMS:
+            if not any(claim in base.__dict__ for base in order[: own + 1]):
+                setattr(cls, claim, getattr(Layer, claim))
 
     def __init__(
         self,
