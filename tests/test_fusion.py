@@ -61,13 +61,14 @@ def images(count: int = 3, shape: tuple[int, ...] = SHAPE) -> Array:
 
 
 def unfused(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setattr(graph_model, "fused", lambda graph, **_: graph)
+    monkeypatch.setattr(graph_model, "fused", lambda graph, *_, **__: graph)
     return monkeypatch
 
 
 def steps_of(model: Model, *, training: bool = False, for_backward: bool = False) -> list[str]:
     """Describe the steps that run: "conv" for one layer alone, "conv+norm+relu" for what became one."""
-    graph = fused(model.graph, training=training, for_backward=for_backward)
+    shapes = [tensor.shape for tensor in model.inputs]
+    graph = fused(model.graph, shapes, training=training, for_backward=for_backward)
     return [
         step.layer.name
         + "+norm" * (step.norm is not None)
@@ -254,6 +255,29 @@ def test_sums_that_do_not_fuse_with_convolutions() -> None:
     assert steps_of(Model(unknown, add([Conv2D(4, 1, name="c")(unknown), unknown]))) == ["c", "a"]
 
 
+def strided_sum() -> Model:
+    """A sum whose two arrays have one shape for images of one pixel only."""
+    x = Input((1, 1, 4))
+    return Model(x, relu()(Add(name="a")([Conv2D(4, 1, strides=2)(x), Conv2D(4, 1, name="c")(x)])))
+
+
+def test_sums_of_inputs_of_other_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = strided_sum()
+    x = Input((2, 2, 4))
+    outer = randomized(Model(x, inner(x)))
+    assert len(steps_of(inner)) == 2
+    found = outer.predict(images(shape=(2, 2, 4)), verbose=0)
+    unfused(monkeypatch)
+    assert_same_bits(found, outer.predict(images(shape=(2, 2, 4)), verbose=0))
+
+
+def test_sums_of_inputs_of_different_batches() -> None:
+    x, y = Input(SHAPE), Input(SHAPE)
+    model = Model([x, y], Add(name="a")([Conv2D(4, 1)(x), y]))
+    with pytest.raises(ValueError, match=r"^layer 'a' \(Add\): inputs must have equal sizes"):
+        model([images(2), images(1)])
+
+
 class Halving(Add):
     def forward(self, inputs: list[Array], context: Context) -> tuple[Array, Any]:
         outputs, saved = super().forward(inputs, context)
@@ -357,7 +381,7 @@ def test_layers_with_passes_of_their_own_do_not_fuse() -> None:
 
 def masks_of(model: Model) -> list[str]:
     """Describe who takes gradients of ReLUs in training: "conv>norm", what ends in one and what takes it."""
-    graph = fused(model.graph, training=True, for_backward=True)
+    graph = fused(model.graph, [tensor.shape for tensor in model.inputs], training=True, for_backward=True)
     reading = {step.inputs[0]: step for step in graph.steps if step.masks}
     pairs = [(step, reading[step.outputs[0]]) for step in graph.steps if step.masked]
     assert len(pairs) == len(reading)
@@ -415,7 +439,7 @@ def test_what_others_read_too_is_not_masked() -> None:
 
 def test_nothing_is_masked_without_backward() -> None:
     graph = chain(Conv2D(3, 3, activation="relu"), norm()).graph
-    steps = fused(graph, training=True, for_backward=False).steps
+    steps = fused(graph, [(None, *SHAPE)], training=True, for_backward=False).steps
     assert not any(step.masks or step.masked for step in steps)
 
 

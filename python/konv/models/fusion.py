@@ -4,7 +4,7 @@ A layer that `fuses` takes over batch normalization by moving averages, a sum an
 say so by `fused_as`) if nothing else reads what is between them: convolutions and dense layers all, `Add` and
 batch normalization ReLU. The graph that results has fewer steps on the same slots. A sum is taken over only
 where `backward` won't follow, of two arrays of one known shape, if the other one is there before the layer
-runs.
+runs and the inputs are such as the shapes are known for.
 
 Where `backward` follows, a ReLU before max pooling is done after it instead, which gives the same: it has a
 fraction of the elements there, and what was pooled need not be kept; so is the gradient of a layer's own
@@ -19,24 +19,28 @@ roundoff, plus twice the error that the algorithm of the convolution may have.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from konv._arguments import Shape
 from konv.layers.batch_normalization import BatchNormalization
 from konv.models.graph import Graph, Step
 
 
-def fused(graph: Graph, *, training: bool, for_backward: bool) -> Graph:
-    """Return the graph with fused steps, for passes that are or aren't training, with or without `backward`.
+def fused(graph: Graph, shapes: Sequence[Shape], *, training: bool, for_backward: bool) -> Graph:
+    """Return the graph with fused steps, for passes that are or aren't training, with or without `backward`,
+    of inputs of shapes.
 
     What fuses may change with the attributes of layers, so it is found anew each time; the graph that results
     is kept.
     """
     taken: set[Step] = set()
     groups = []
+    sums = not for_backward and _is_known(graph, shapes)
     for step in graph.steps:
         if step not in taken:
-            group = (step, *_followers(graph, step, training=training, for_backward=for_backward))
+            followers = _followers(graph, step, training=training, for_backward=for_backward, sums=sums)
+            group = (step, *followers)
             taken.update(group)
             groups.append(group)
     masked = _masked(graph, groups) if for_backward else frozenset()
@@ -50,8 +54,8 @@ def fused(graph: Graph, *, training: bool, for_backward: bool) -> Graph:
     return kept
 
 
-def _followers(graph: Graph, step: Step, *, training: bool, for_backward: bool) -> Iterator[Step]:
-    """Give the steps that become one with a step, in order."""
+def _followers(graph: Graph, step: Step, *, training: bool, for_backward: bool, sums: bool) -> Iterator[Step]:
+    """Give the steps that become one with a step, in order; `sums` says whether those of `Add` may."""
     norm = add = relu = False
     last = step
     if for_backward and (pooling := _pooling_of_relu(graph, step)) is not None:
@@ -64,7 +68,7 @@ def _followers(graph: Graph, step: Step, *, training: bool, for_backward: bool) 
             norm = isinstance(reader.layer, BatchNormalization) and reader.layer.is_constant(training=told)
             if not norm:
                 return
-        elif kind == "add" and not (add or relu or for_backward):
+        elif kind == "add" and sums and not (add or relu):
             add = _can_add(graph, last, reader, before=step)
             if not add:
                 return
@@ -88,12 +92,24 @@ def _can_add(graph: Graph, last: Step, total: Step, *, before: Step) -> bool:
     another step runs."""
     (output,) = last.outputs
     others = [slot for slot in total.inputs if slot != output]
-    if len(others) != 1 or not graph.known:
+    if len(others) != 1:
         return False
     (other,) = others
     shape, maker = graph.known[output], graph.makers.get(other)
     there = maker is None or graph.numbers[maker] < graph.numbers[before]
     return there and graph.known[other] == shape and None not in shape[1:]
+
+
+def _is_known(graph: Graph, shapes: Sequence[Shape]) -> bool:
+    """Whether the graph knows what shapes inputs of shapes lead to: a model may be called on other sizes than
+    its own inputs have, and on inputs of several batches."""
+    if not graph.known or len({shape[0] for shape in shapes}) > 1:
+        return False
+    return all(
+        len(shape) == len(known)
+        and all(a == b or b is None for a, b in zip(shape[1:], known[1:], strict=True))
+        for shape, known in zip(shapes, (graph.known[slot] for slot in graph.inputs), strict=True)
+    )
 
 
 def _pooling_of_relu(graph: Graph, step: Step) -> Step | None:

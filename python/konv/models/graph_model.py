@@ -214,7 +214,8 @@ class GraphModel(Layer):
     def run_forward(
         self, inputs: list[Array], context: Context, logits: Sequence[bool]
     ) -> tuple[list[Array], Any]:
-        graph = fused(self.graph, training=context.training, for_backward=context.for_backward)
+        shapes = [array.shape for array in inputs]
+        graph = fused(self.graph, shapes, training=context.training, for_backward=context.for_backward)
         outputs, saved = graph.forward(inputs, context, logits)
         return outputs, [*saved, graph]
 
