@@ -52,18 +52,24 @@ PreparedKernel prepare_dense(const py::array& kernel) {
   return prepare(op, s, kernel, "direct", {s.C}, {s.K});
 }
 
-py::array apply_prepared(const py::array& x, const PreparedKernel& prepared, const OptionalArray& bias,
-                         bool relu, const OptionalArray& addend) {
-  const char* op = "apply_prepared";
-  const Dims dims = dims_of(x);
+// The dimensions of the result for an x of dimensions.
+Dims result_dims(const char* op, const PreparedKernel& prepared, const Dims& dims) {
   const size_t rank = prepared.image.size();
   if (dims.size() < rank || !std::equal(prepared.image.begin(), prepared.image.end(), dims.end() - rank))
     fail(op, "x must end in the dimensions ", tuple_text(prepared.image),
          " of the prepared kernel, received ", tuple_text(dims));
-  int64_t images = 1;
   Dims result(dims.begin(), dims.end() - rank);
-  for (int64_t axis : result) images = checked_multiply(op, "x", images, axis);
   result.insert(result.end(), prepared.result.begin(), prepared.result.end());
+  return result;
+}
+
+py::array apply_prepared(const py::array& x, const PreparedKernel& prepared, const OptionalArray& bias,
+                         bool relu, const OptionalArray& addend) {
+  const char* op = "apply_prepared";
+  const Dims dims = dims_of(x), result = result_dims(op, prepared, dims);
+  int64_t images = 1;
+  for (size_t i = 0; i + prepared.image.size() < dims.size(); ++i)
+    images = checked_multiply(op, "x", images, dims[i]);
   if (bias) require_bias(op, dims_of(*bias), result.back());
   if (addend) require_dims(op, "addend", dims_of(*addend), result);
   return std::visit(
@@ -82,7 +88,13 @@ py::array apply_prepared(const py::array& x, const PreparedKernel& prepared, con
 
 void bind_prepared(py::module_& module) {
   py::class_<PreparedKernel>(module, "PreparedKernel")
-      .def_property_readonly("nbytes", &PreparedKernel::bytes);
+      .def_property_readonly("nbytes", &PreparedKernel::bytes)
+      .def(
+          "output_shape",
+          [](const PreparedKernel& prepared, const Dims& x) {
+            return py::tuple(py::cast(result_dims("output_shape", prepared, x)));
+          },
+          py::arg("x_shape"), py::pos_only());
   module.def("prepare_conv2d", &prepare_conv2d);
   module.def("prepare_dense", &prepare_dense);
   module.def("apply_prepared", &apply_prepared);

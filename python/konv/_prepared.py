@@ -9,6 +9,7 @@ what makes it right, also when other threads change or use the variable. `forget
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -21,6 +22,8 @@ T = TypeVar("T")
 # times that.
 _MOST_FORMS = 4
 
+_version = attrgetter("version")
+
 _Kept = tuple[tuple[object, ...], Any]
 _kept: WeakKeyDictionary[Variable, dict[Hashable, _Kept]] = WeakKeyDictionary()
 
@@ -30,7 +33,7 @@ def kept(variable: Variable, key: Hashable, sources: Sequence[Variable], make: C
 
     `make` reads the values of no other variables than the sources.
     """
-    versions = tuple(source.version for source in sources)  # before `make` reads the values
+    versions = tuple(map(_version, sources))  # before `make` reads the values
     forms = _kept.get(variable, {})
     found = forms.get(key)
     if found is not None and found[0] == versions:

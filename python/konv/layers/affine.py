@@ -10,16 +10,19 @@ import numpy as np
 
 from konv import _prepared, activations, initializers, regularizers
 from konv._arguments import Shape, class_and_config, flag
-from konv.backend import Array
-from konv.layers.base import Layer
+from konv.backend import Array, Backend
+from konv.layers.base import Bound, Layer
 from konv.layers.batch_normalization import BatchNormalization
 from konv.layers.channels import known_channels
 from konv.layers.context import Context
 from konv.layers.variable import Variable
 from konv.ops.addition import add
+from konv.ops.prepared import apply_prepared, bind_prepared
 
-Prepared = Callable[[Array, Array | None, str | None, Array | None], Array]
-"""Takes inputs, bias, fused activation and addend (`Context.addend`) and returns the outputs."""
+Prepared = tuple[Any, ...]
+"""Kernels in the form of their algorithm (`konv.ops.prepared`), to be applied one after another."""
+
+_WithNorm = tuple[Prepared, Array | None, Callable[..., Array] | None]
 
 
 class Affine(Layer):
@@ -80,8 +83,7 @@ class Affine(Layer):
         raise NotImplementedError(f"{self.label}: _gradients is not defined")
 
     def _prepare(self, kernels: list[Array], image: tuple[int, ...]) -> Prepared:
-        """Return what `_infer` applies in place of `_apply`: a function that keeps kernels in the form of
-        their algorithm for inputs of shape `(N, *image)`, and nothing of the layer."""
+        """Return what `_infer` applies in place of `_apply` to inputs of shape `(N, *image)`."""
         raise NotImplementedError(f"{self.label}: _prepare is not defined")
 
     def _form(self, image: tuple[int, ...]) -> Hashable:
@@ -135,6 +137,20 @@ class Affine(Layer):
     def ends_in_relu(self) -> bool:
         return self.activation == activations.relu
 
+    def bind(
+        self, input_shape: tuple[int, ...], *, norm: BatchNormalization | None, relu: bool, backend: Backend
+    ) -> Bound | None:
+        activation = activations.relu if relu else self.activation
+        if not self._prepares or not (activation.fused or activation == activations.linear):
+            return None
+        kernels, bias, after = self._prepared_for(input_shape[1:], norm)
+        if after is not None:
+            return None
+        shape = input_shape
+        for kernel in kernels:
+            shape = kernel.output_shape(shape)
+        return bind_prepared(backend, kernels, bias, activation.fused), shape
+
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         of_kernels, activation, kept = saved
         needs = ["x"] * needs_input + [variable.name for variable in self.trainable_variables]
@@ -168,26 +184,28 @@ class Affine(Layer):
 
     def _apply_prepared(self, inputs: Array, context: Context, fused: str | None) -> Array:
         """Apply kernels that are kept prepared until a weight changes, with the normalization in them."""
-        norm, addend, image = context.norm, context.addend, inputs.shape[1:]
-        sources = self._variables if norm is None else [*self._variables, *norm._variables]
-        # By its id, for what is kept must not keep layers alive.
-        by_norm = None if norm is None else (id(norm), norm.epsilon)
-        key = (self._form(image), by_norm, os.environ.get("KONV_ALGORITHM"))
-        apply, bias, after = _prepared.kept(
-            self.kernels[0], key, sources, lambda: self._prepared_with(norm, image)
-        )
+        addend = context.addend
+        (*before, last), bias, after = self._prepared_for(inputs.shape[1:], context.norm)
+        for kernel in before:
+            inputs = apply_prepared(kernel, inputs)
         if after is None:
-            return apply(inputs, bias, fused, addend)
-        outputs = apply(inputs, bias, None, None)
+            return apply_prepared(last, inputs, bias, fused, addend)
+        outputs = apply_prepared(last, inputs, bias)
         if addend is None:
             return after(outputs, activation=fused)
         return add(after(outputs), addend, relu=fused is not None)
 
-    def _prepared_with(
-        self, norm: BatchNormalization | None, image: tuple[int, ...]
-    ) -> tuple[Prepared, Array | None, Callable[..., Array] | None]:
-        """Return the layer with a normalization as a function of prepared kernels, the bias that it is to be
-        given, and what is to be applied after it."""
+    def _prepared_for(self, image: tuple[int, ...], norm: BatchNormalization | None) -> _WithNorm:
+        """Return the layer for inputs of shape `(N, *image)`, kept until a weight changes."""
+        sources = self._variables if norm is None else [*self._variables, *norm._variables]
+        # By its id, for what is kept must not keep layers alive.
+        by_norm = None if norm is None else (id(norm), norm.epsilon)
+        key = (self._form(image), by_norm, os.environ.get("KONV_ALGORITHM"))
+        return _prepared.kept(self.kernels[0], key, sources, lambda: self._prepared_with(norm, image))
+
+    def _prepared_with(self, norm: BatchNormalization | None, image: tuple[int, ...]) -> _WithNorm:
+        """Return the layer with a normalization as prepared kernels, the bias that they are to be given, and
+        what is to be applied after them."""
         bias = None if self.bias is None else self.bias.value
         kernels = [kernel.value for kernel in self.kernels]
         if norm is None:

@@ -7,15 +7,15 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from konv import _random, initializers, regularizers
 from konv._arguments import Shape, flag, shape_of, shown, snake_case
-from konv.backend import Array
+from konv.backend import Array, Backend
 from konv.layers.arguments import automatic_name, checked_dtype, checked_name
 from konv.layers.context import Context
 from konv.layers.named_errors import building, naming, shaping
@@ -23,8 +23,14 @@ from konv.layers.tensor import Node, Tensor
 from konv.layers.variable import Variable
 from konv.ops.arguments import numbers
 
+if TYPE_CHECKING:
+    from konv.layers.batch_normalization import BatchNormalization
+
+Bound = tuple[Callable[[Array, Array | None], Array], tuple[int, ...]]
+"""See `Layer.bind`."""
+
 _PASSES = frozenset({"forward", "backward", "run_forward", "run_backward"})
-_CLAIMS = ("ends_in", "fuses", "fused_as", "ends_in_relu", "masks_gradient")
+_CLAIMS = ("ends_in", "fuses", "fused_as", "ends_in_relu", "masks_gradient", "bind")
 _WRAPPERS = {"build": building, "compute_output_shape": shaping, "forward": naming, "backward": naming}
 
 
@@ -172,6 +178,17 @@ class Layer:
         """Whether `forward` can do the work of layers that follow, as `context.norm`, `context.addend` and
         `context.relu` tell it to. It is asked for `norm` and `add` only where `backward` won't follow."""
         return False
+
+    def bind(
+        self, input_shape: tuple[int, ...], *, norm: BatchNormalization | None, relu: bool, backend: Backend
+    ) -> Bound | None:
+        """Return what `forward` does where `backward` won't follow, with `norm` and `relu` of the `Context`,
+        as a function of inputs of a shape, given with the number of images, and of an addend or None; and the
+        shape of its outputs. None: `forward` is to be called.
+
+        The function uses the weights as they are now. Where it raises, `forward` is called in its place.
+        """
+        return None
 
     @property
     def fused_as(self) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from functools import partial
 from typing import Any
 
 from konv import ops
@@ -12,7 +11,7 @@ from konv._arguments import IntOrPair, PaddingArgument, Shape, at_least, channel
 from konv.backend import Array
 from konv.layers.affine import Affine, Prepared
 from konv.layers.window import effective_size, output_shape, padding_argument, positive_pair
-from konv.ops.prepared import apply_prepared, prepare_conv2d
+from konv.ops.prepared import prepare_conv2d
 
 
 class Convolution(Affine):
@@ -61,7 +60,7 @@ class Convolution(Affine):
         return {**super().get_config(), "kernel_size": self.kernel_size, **self._geometry()}
 
     def _form(self, image: tuple[int, ...]) -> Hashable:
-        return (image, *self._geometry().values())
+        return image, self.strides, self.padding, self.dilation_rate
 
     def _geometry(self) -> dict[str, Any]:
         return {"strides": self.strides, "padding": self.padding, "dilation_rate": self.dilation_rate}
@@ -159,7 +158,7 @@ class Conv2D(Convolution):
     def _prepare(self, kernels: list[Array], image: tuple[int, ...]) -> Prepared:
         (kernel,) = kernels
         prepared = prepare_conv2d(kernel, image, groups=self.groups, **self._geometry())
-        return partial(apply_prepared, prepared)
+        return (prepared,)
 
     def _gradients(self, grad: Array, saved: Any, needs: list[str]) -> tuple[Array | None, ...]:
         return ops.conv2d_backward(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 from konv import ops
 from konv._arguments import Shape, at_least
 from konv.backend import Array
 from konv.layers.affine import Affine, Prepared
-from konv.ops.prepared import apply_prepared, prepare_dense
+from konv.ops.prepared import prepare_dense
 
 
 class Dense(Affine):
@@ -78,7 +77,7 @@ class Dense(Affine):
 
     def _prepare(self, kernels: list[Array], image: tuple[int, ...]) -> Prepared:
         (kernel,) = kernels
-        return partial(apply_prepared, prepare_dense(kernel))
+        return (prepare_dense(kernel),)
 
     def _gradients(self, grad: Array, saved: Any, needs: list[str]) -> tuple[Array | None, ...]:
         return ops.dense_backward(grad, saved, self.kernel.value, needs=needs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, ClassVar
 
 from konv import ops
@@ -10,7 +9,7 @@ from konv._arguments import IntOrPair, PaddingArgument, at_least
 from konv.backend import Array
 from konv.layers.affine import Prepared
 from konv.layers.convolution import Convolution
-from konv.ops.prepared import apply_prepared, prepare_conv2d
+from konv.ops.prepared import prepare_conv2d
 
 
 class DepthwiseConv2D(Convolution):
@@ -96,7 +95,7 @@ class DepthwiseConv2D(Convolution):
         (kernel,) = kernels
         window, groups = self._window_shape(kernel.shape[-2])
         prepared = prepare_conv2d(kernel.reshape(window), image, groups=groups, **self._geometry())
-        return partial(apply_prepared, prepared)
+        return (prepared,)
 
     def _scaled(self, kernel: Array, scale: Array) -> Array:
         return kernel * scale.reshape(kernel.shape[-2:])

@@ -9,7 +9,7 @@ from konv._arguments import IntOrPair, PaddingArgument, at_least
 from konv.backend import Array
 from konv.layers.affine import Prepared
 from konv.layers.convolution import Convolution
-from konv.ops.prepared import apply_prepared, prepare_conv2d
+from konv.ops.prepared import prepare_conv2d
 
 
 class SeparableConv2D(Convolution):
@@ -115,7 +115,7 @@ class SeparableConv2D(Convolution):
         first = prepare_conv2d(depthwise.reshape(window), image, groups=groups, **self._geometry())
         middle = (*self.compute_output_shape((None, *image))[1:-1], pointwise.shape[-2])
         second = prepare_conv2d(pointwise, middle, strides=1, padding="valid", dilation_rate=1)
-        return lambda inputs, *epilogue: apply_prepared(second, apply_prepared(first, inputs), *epilogue)
+        return first, second
 
     def _gradients(self, grad: Array, saved: Any, needs: list[str]) -> tuple[Array | None, ...]:
         inputs, middle = saved

@@ -24,7 +24,8 @@ from dataclasses import replace
 
 from konv._arguments import Shape
 from konv.layers.batch_normalization import BatchNormalization
-from konv.models.graph import Graph, Step
+from konv.models.graph import Graph
+from konv.models.step import Step
 
 
 def fused(graph: Graph, shapes: Sequence[Shape], *, training: bool, for_backward: bool) -> Graph:

@@ -9,63 +9,24 @@ The graph itself holds no array, so that several threads can run one model.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any, TypeVar
 
 from konv._arguments import Shape
 from konv.backend import Array
 from konv.layers.base import Layer
-from konv.layers.batch_normalization import BatchNormalization
 from konv.layers.context import Context
 from konv.layers.input import InputLayer
 from konv.layers.tensor import Node, Tensor
 from konv.layers.variable import Variable
+from konv.models.inference import Call, bound, succeeds
+from konv.models.step import Step
 
 Key = TypeVar("Key", int, Variable)
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One call of a layer.
-
-    Attributes
-    ----------
-    layer : Layer
-    position : int
-        Of the layer, among the graph's.
-    call : int
-        How often the layer was called before, in the graph's order.
-    inputs, outputs : tuple of int
-        Slots.
-    training : bool or None
-        What the layer is told in this place; None: what the model is told.
-    norm, relu
-        What the layer is to do after its own work, see `Context`.
-    addend : int or None
-        Slot of what it is to add, likewise.
-    masks, masked
-        Which layer takes the gradient of a ReLU, likewise.
-    """
-
-    layer: Layer
-    position: int
-    call: int
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    training: bool | None = None
-    norm: BatchNormalization | None = None
-    relu: bool = False
-    addend: int | None = None
-    masks: bool = False
-    masked: bool = False
-
-    @property
-    def reads(self) -> tuple[int, ...]:
-        """All slots that it reads."""
-        return self.inputs if self.addend is None else (*self.inputs, self.addend)
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,28 +222,19 @@ class Graph:
                 if wanted and activation is not None:
                     left_out.add(slot)
         saved = []
-        for step, spent in zip(self.steps, self._spent, strict=True):
-            made, kept = step.layer.run_forward(
-                [arrays[slot] for slot in step.inputs],
-                context.within(
-                    step.position,
-                    call=step.call,
-                    training=step.training,
-                    norm=step.norm,
-                    addend=None if step.addend is None else arrays[step.addend],
-                    relu=step.relu,
-                    masks=step.masks,
-                    masked=step.masked,
-                ),
-                [slot in left_out for slot in step.outputs],
-            )
-            for slot, array in zip(step.outputs, made, strict=True):
-                arrays[slot] = array
+        ready: deque[Call] = deque()  # of the steps that come next
+        for number, (step, spent) in enumerate(zip(self.steps, self._spent, strict=True)):
+            if not ready and not context.for_backward:
+                rest = islice(self.steps, number, None)
+                ready.extend(bound(rest, arrays, context.backend, left_out))
+            if not (ready and succeeds(ready.popleft(), step, arrays)):
+                ready.clear()
+                kept = _run(step, arrays, context, left_out)
+                if context.for_backward:
+                    saved.append(kept)
+                del kept
             for slot in spent:
                 arrays[slot] = None
-            if context.for_backward:
-                saved.append(kept)
-            del made, kept
         return [arrays[slot] for slot in self.outputs], saved
 
     def backward(
@@ -338,6 +290,27 @@ class Graph:
             for slot in step.outputs:
                 needed[slot] = run
         return needed, runs
+
+
+def _run(step: Step, arrays: list[Any], context: Context, left_out: Container[int]) -> Any:
+    """Run a step on the arrays in the slots, and return what it keeps for its gradient."""
+    made, kept = step.layer.run_forward(
+        [arrays[slot] for slot in step.inputs],
+        context.within(
+            step.position,
+            call=step.call,
+            training=step.training,
+            norm=step.norm,
+            addend=None if step.addend is None else arrays[step.addend],
+            relu=step.relu,
+            masks=step.masks,
+            masked=step.masked,
+        ),
+        [slot in left_out for slot in step.outputs],
+    )
+    for slot, array in zip(step.outputs, made, strict=True):
+        arrays[slot] = array
+    return kept
 
 
 def _add(sums: dict[Key, Array], key: Key, grad: Array | None) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from konv.models.graph import Step
 from konv.models.graph_model import GraphModel
+from konv.models.step import Step
 
 _HEADINGS = ("Layer", "Output shape", "Parameters", "Multiply-adds", "Inputs")
 _RIGHT = (2, 3)  # columns of numbers

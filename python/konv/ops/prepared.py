@@ -6,13 +6,14 @@ kernel must prepare it again.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from konv._arguments import IntOrPair, PaddingArgument, integer, pads, pair
-from konv.backend import Array
+from konv.backend import Array, Backend
 from konv.ops.arguments import arrays, is_relu
 
-__all__ = ["apply_prepared", "prepare_conv2d", "prepare_dense"]
+__all__ = ["apply_prepared", "bind_prepared", "prepare_conv2d", "prepare_dense"]
 
 
 def prepare_conv2d(
@@ -57,3 +58,23 @@ def apply_prepared(
     named = {"x": x, "bias": bias, "addend": addend}
     backend, (x, bias, addend) = arrays(op, named, optional=("bias", "addend"))
     return backend.kernels.apply_prepared(x, prepared, bias, is_relu(op, activation), addend)
+
+
+def bind_prepared(
+    backend: Backend, kernels: Sequence[Any], bias: Array | None = None, activation: str | None = None
+) -> Callable[[Array, Array | None], Array]:
+    """Return a function of x and addend that applies kernels one after another, bias, addend and activation
+    with the last.
+
+    It does nothing in Python but to call the backend's kernels: both are the backend's own arrays, and what
+    kernels can't read as it lies is a TypeError.
+    """
+    apply, relu = backend.kernels.apply_prepared, is_relu("bind_prepared", activation)
+    *before, last = kernels
+
+    def bound(x: Array, addend: Array | None) -> Array:
+        for kernel in before:
+            x = apply(x, kernel, None, False, None)
+        return apply(x, last, bias, relu, addend)
+
+    return bound

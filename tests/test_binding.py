@@ -1,0 +1,179 @@
+"""Layers that inference binds before the first of them runs: the same bits and errors as one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from konv import Input, Model, Sequential, _prepared
+from konv.backend import NUMPY
+from konv.layers import (
+    Add,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    Layer,
+    MaxPooling2D,
+    ReLU,
+    SeparableConv2D,
+)
+from konv.models import inference
+from tolerance import assert_same_bits
+
+Array = np.ndarray[Any, Any]
+
+
+def residual() -> Model:
+    """A network of all kinds of layers that can be bound, of an addend, and of some that can't be."""
+    x = Input((9, 8, 4))
+    y = ReLU()(BatchNormalization()(Conv2D(6, 3, padding="same", use_bias=False)(x)))
+    z = SeparableConv2D(6, 3, padding="same", activation="relu")(y)
+    z = Add()([y, DepthwiseConv2D(3, padding="same")(z)])
+    z = MaxPooling2D(2)(ReLU()(z))
+    z = Conv2D(5, 2, activation="tanh")(z)
+    z = Dense(4)(Conv2D(7, 1)(z))
+    model = Model(x, Dense(3, activation="softmax")(Flatten()(z)))
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0.1, 0.5, weight.shape) for weight in model.get_weights()])
+    return model
+
+
+def images(count: int = 2) -> Array:
+    return np.random.default_rng(1).normal(size=(count, 9, 8, 4)).astype(np.float32)
+
+
+def unbound(monkeypatch: pytest.MonkeyPatch, run: Callable[[], Array]) -> Array:
+    with monkeypatch.context() as patch:
+        patch.setattr("konv.models.graph.bound", lambda *_: [])
+        return run()
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many steps were bound at once, each time that it was tried."""
+    counts: list[int] = []
+
+    def counted(*arguments: Any) -> list[inference.Call]:
+        made = inference.bound(*arguments)
+        counts.append(len(made))
+        return made
+
+    monkeypatch.setattr("konv.models.graph.bound", counted)
+    return counts
+
+
+def test_same_bits_as_one_by_one(monkeypatch: pytest.MonkeyPatch, calls: list[int]) -> None:
+    model = residual()
+    for x in map(images, (2, 0, 3)):
+        calls.clear()
+        outputs = model.predict_on_batch(x)
+        assert [count for count in calls if count] == [3, 2]  # up to the pooling, between tanh and Flatten
+        assert_same_bits(outputs, unbound(monkeypatch, partial(model.predict_on_batch, x)))
+
+
+def test_outputs_in_the_middle_and_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = Input((4,))
+    a = Dense(5)(x)
+    model = Model(x, [a, Dense(3, activation="softmax")(Dense(4)(a))])
+    model.compile("sgd", ["mse", "categorical_crossentropy"])
+    data = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    targets = [np.ones((6, 5), np.float32), np.eye(3, dtype=np.float32)[[0, 1, 2] * 2]]
+    for run in (lambda: model.predict_on_batch(data), lambda: model.test_on_batch(data, targets)):
+        for own, alone in zip(run(), unbound(monkeypatch, run), strict=True):
+            assert_same_bits(np.asarray(own), np.asarray(alone))
+
+
+def test_training_binds_nothing(calls: list[int]) -> None:
+    model = Sequential([Input((4,)), Dense(5), Dense(3)])
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((2, 4), np.float32), np.ones((2, 3), np.float32))
+    assert not calls
+
+
+def test_a_layer_with_a_pass_of_its_own_runs_it() -> None:
+    class Doubled(Dense):
+        def forward(self, inputs: Array, context: Any) -> tuple[Array, Any]:
+            outputs, saved = super().forward(inputs, context)
+            return 2 * outputs, saved
+
+    model = Sequential([Input((4,)), Doubled(4), Dense(3)])
+    plain = Sequential([Input((4,)), Dense(4), Dense(3)])
+    plain.set_weights(model.get_weights())
+    x = np.ones((1, 4), np.float32)
+    np.testing.assert_allclose(model.predict_on_batch(x), 2 * plain.predict_on_batch(x), rtol=1e-6)
+
+
+class Given(Layer):
+    """Returns what it is told to, whatever its inputs."""
+
+    def __init__(self, given: Array) -> None:
+        super().__init__()
+        self.given = given
+
+    def forward(self, inputs: Array, context: Any) -> tuple[Array, Any]:
+        return self.given, None
+
+
+STRANGE = {
+    "not contiguous": np.arange(24, dtype=np.float32).reshape(4, 6).T,
+    "not aligned": np.frombuffer(bytes(97), np.uint8)[1:].view(np.float32).reshape(6, 4),
+    "a subclass": np.ones((6, 4), np.float32).view(np.recarray),
+}
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_arrays_that_kernels_cannot_read_as_they_lie(what: str) -> None:
+    array = STRANGE[what]
+    model = Sequential([Input((4,)), Given(array), Dense(3), Dense(2)])
+    expected = np.array(array, order="C")
+    for layer in model.layers[1:]:
+        expected = layer(expected)
+    assert_same_bits(model.predict_on_batch(np.zeros((6, 4), np.float32)), expected)
+
+
+WRONG = {
+    "of float64": (np.ones((2, 4)), TypeError, "must have dtype|must have the dtype|one dtype"),
+    "of other channels": (np.ones((2, 5), np.float32), ValueError, "channels|dimensions"),
+    "masked": (np.ma.masked_array(np.ones((2, 4), np.float32)), TypeError, "must not be masked"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_errors_name_the_layer(what: str) -> None:
+    array, kind, message = WRONG[what]
+    model = Sequential([Input((4,)), Given(array), Dense(4, name="first"), Dense(3, name="second")])
+    with pytest.raises(kind, match=f"(?s)layer 'first'.*({message})"):
+        model.predict_on_batch(np.zeros((2, 4), np.float32))
+
+
+def test_an_addend_of_another_kind_is_not_misread() -> None:
+    x = Input((4,))
+    masked = np.ma.masked_array(np.ones((2, 3), np.float32), mask=True)
+    given = Given(masked)(Dense(3)(x))
+    model = Model(x, Add()([Dense(3, name="last")(x), given]))
+    with pytest.raises(TypeError, match="must not be masked"):
+        model.predict_on_batch(np.zeros((2, 4), np.float32))
+
+
+def test_what_fails_is_bound_anew_without_what_was_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = residual()
+    expected = model.predict_on_batch(images())
+    _prepared.forget_all()
+    apply, failed = NUMPY.kernels.apply_prepared, []
+
+    def failing(*arguments: Any) -> Any:
+        kept = sum(len(forms) for forms in _prepared._kept.values())
+        if kept > 2:
+            failed.append(kept)
+            raise MemoryError
+        return apply(*arguments)
+
+    monkeypatch.setattr(NUMPY.kernels, "apply_prepared", failing)
+    assert_same_bits(model.predict_on_batch(images()), expected)
+    assert failed
