@@ -69,7 +69,7 @@ class DirectRun {
         channel_blocks_(ceil_div(problem.channels, plan_.channels)),
         streams_(channel_blocks_ == 1 && problem.filters % kernels_.lanes == 0 &&
                  problem.y_column % kernels_.lanes == 0 &&
-                 worth_streaming(problem.images * problem.y_image * int64_t{sizeof(T)})),
+                 worth_streaming(problem.images * problem.y_image * int64_t{sizeof(T)}, kStreamedTileBytes)),
         threads_(threads_for(kMaxThreads, problem_.nanoseconds(), problem.most_threads)) {
     if (in_place_) {
       plan_.row_stride = problem_.h.stride * problem_.x_row;
