@@ -22,6 +22,7 @@ constexpr int64_t kChannels = 128;          // of a slab: with its kernel block 
 constexpr int64_t kPointwiseBytes = 2048;   // of a pixel's channels in a 1x1 slab, which has no halo
 constexpr int64_t kAliasedBytes = 4096;     // pixels that far apart share a set of L1
 constexpr int64_t kTasksPerThread = 4;      // enough to balance the load
+constexpr double kTurnNanoseconds = 20e3;   // of tasks that are handed out together
 constexpr int64_t kPackedChannels = 64;     // of a task that packs the kernel
 constexpr int64_t kPanelBytes = 256 << 10;  // of a task that packs late: they stay in L2
 
@@ -47,8 +48,6 @@ template <class T>
 struct DirectScratch {  // one a thread
   T* slab;
   T* panels;  // of the task's filters, if packed late
-  int64_t* pixel;
-  int64_t* out;
   BlockTables tables;
 };
 
@@ -75,6 +74,8 @@ class DirectRun {
       plan_.row_stride = problem_.h.stride * problem_.x_row;
       plan_.column_stride = problem_.w.stride * problem_.x_column;
     }
+    pixels_ = pixel_table(plan_.slab_w.block);
+    last_pixels_ = pixel_table(problem_.w.out - (plan_.block_columns - 1) * plan_.slab_w.block);
     for (int64_t r = 0; r < problem.h.taps; ++r)
       for (int64_t s = 0; s < problem.w.taps; ++s)
         kernel_taps_.push_back((problem.h.first_tap + r * problem.h.tap_stride) * problem.kernel_row +
@@ -133,17 +134,28 @@ class DirectRun {
     Carver one;
     carve_thread(one);
     const int64_t image_blocks = plan_.block_rows * plan_.block_columns;
-    parallel_for(threads_, blocks() * splits, [&](int64_t index, int thread) {
+    const int64_t tasks = blocks() * splits, at_once = tasks_at_once(tasks);
+    parallel_for(threads_, ceil_div(tasks, at_once), [&](int64_t turn, int thread) {
       Carver own(static_cast<char*>(scratch) + thread * one.bytes());
       DirectScratch<T> s = carve_thread(own);
-      const int64_t split = index % splits, rest = index / splits;
-      run_task(
-          x, kernel, epilogue, y, s,
-          {rest / problem_.groups / image_blocks, rest / problem_.groups % image_blocks,
-           rest % problem_.groups, filter_blocks_ * split / splits, filter_blocks_ * (split + 1) / splits});
+      for (int64_t index = turn * at_once; index < std::min(tasks, (turn + 1) * at_once); ++index) {
+        const int64_t split = index % splits, rest = index / splits;
+        run_task(
+            x, kernel, epilogue, y, s,
+            {rest / problem_.groups / image_blocks, rest / problem_.groups % image_blocks,
+             rest % problem_.groups, filter_blocks_ * split / splits, filter_blocks_ * (split + 1) / splits});
+      }
+      if (streams_) end_streaming();
     });
   }
 
+  // Short tasks are handed out several at once: to wait after each of 1 us for what it streamed took a tenth.
+  int64_t tasks_at_once(int64_t tasks) const {
+    const double all = static_cast<double>(std::max<int64_t>(1, tasks));
+    const double most = all / static_cast<double>(threads_ * kTasksPerThread);
+    return static_cast<int64_t>(
+        std::max(1.0, std::min(kTurnNanoseconds * all / std::max(1.0, problem_.nanoseconds()), most)));
+  }
   // Of the filters, so that all threads have work. Each split fills the slab anew, which cost 7% of
   // 1024->512 at 14x14: where there is one, as few as share the blocks out evenly.
   int64_t balanced_splits() const {
@@ -152,6 +164,9 @@ class DirectRun {
     for (int64_t splits = 1; splits < most && !in_place_; ++splits)
       if (blocks() * splits % threads_ == 0) return splits;
     return most;
+  }
+  PixelTable pixel_table(int64_t columns) const {
+    return make_pixel_table(plan_, columns, problem_.y_row, problem_.y_column);
   }
   // Of pixels, in all images and groups.
   int64_t blocks() const {
@@ -173,8 +188,6 @@ class DirectRun {
     s.slab = carver.take<T>(in_place_ ? 0 : plan_.elements());
     s.panels = carver.take<T>(
         packs_late() ? std::min(late_blocks(), filter_blocks_) * panel_size(plan_.channels) : 0);
-    s.pixel = carver.take<int64_t>(plan_.pixels());
-    s.out = carver.take<int64_t>(plan_.pixels());
     s.tables.row_index = carver.take<int64_t>(plan_.slab_h.positions);
     s.tables.runs = carver.take<ColumnRun>(plan_.slab_w.positions);
     return s;
@@ -224,14 +237,17 @@ class DirectRun {
   void run_task(const T* x, const Kernel& kernel, const Epilogue<T>& epilogue, T* y, DirectScratch<T>& s,
                 const Task& task) const {
     fill_block_tables(plan_, task.block, s.tables);
-    fill_pixels(plan_, s.tables, problem_.y_row, problem_.y_column, s.pixel, s.out);
+    const PixelTable& pixels = s.tables.columns == plan_.slab_w.block ? pixels_ : last_pixels_;
     const T* x_block = x + task.image * problem_.x_image + task.group * problem_.channels;
     if (in_place_)
       x_block += (problem_.h.origin + s.tables.first_row * problem_.h.stride) * problem_.x_row +
                  (problem_.w.origin + s.tables.first_column * problem_.w.stride) * problem_.x_column;
     const int64_t first_filter = task.first_filter * tile_.block_filters;
     const int64_t filter = task.group * problem_.filters + first_filter;
-    const int64_t y_offset = task.image * problem_.y_image + filter;
+    const TapAxis &h = problem_.h, &w = problem_.w;
+    const int64_t y_offset = task.image * problem_.y_image + filter +
+                             (h.out_offset + s.tables.first_row * h.out_stride) * problem_.y_row +
+                             (w.out_offset + s.tables.first_column * w.out_stride) * problem_.y_column;
     for (int64_t first = 0; first < problem_.channels; first += plan_.channels) {
       const int64_t channels = std::min(plan_.channels, problem_.channels - first);
       if (!in_place_)
@@ -258,8 +274,8 @@ class DirectRun {
         const TapRange live = live_taps(problem_.h, s.tables.first_row + row);
         for (next = row + 1; next < s.tables.rows; ++next)
           if (live_taps(problem_.h, s.tables.first_row + next) != live) break;
-        b.pixel = s.pixel + row * s.tables.columns;
-        b.out = s.out + row * s.tables.columns;
+        b.pixel = pixels.pixel.data() + row * s.tables.columns;
+        b.out = pixels.out.data() + row * s.tables.columns;
         b.pixels = (next - row) * s.tables.columns;
         b.tap = taps_.data() + live.first * plan_.row_taps;
         b.taps = (live.last - live.first) * plan_.row_taps;
@@ -274,6 +290,7 @@ class DirectRun {
   const Conv2dDirectTile<T>& tile_;
   SlabPlan plan_;
   bool in_place_;
+  PixelTable pixels_, last_pixels_;  // of blocks, and of the last one of a row
   std::vector<int64_t> taps_, kernel_taps_;
   int64_t filter_blocks_, channel_blocks_;
   bool streams_;

@@ -74,9 +74,12 @@ std::vector<int64_t> live_phases(const WindowAxis& axis) {
   return phases;
 }
 
+bool SlabAxis::is_dense(const TapAxis& axis) const {
+  return out_pitch == axis.stride && tap_pitch == axis.step;
+}
+
 int64_t SlabAxis::input_position(const TapAxis& axis, int64_t first, int64_t i) const {
-  const bool dense = out_pitch == axis.stride && tap_pitch == axis.step;
-  const int64_t offset = dense ? i : i / axis.taps * axis.stride + i % axis.taps * axis.step;
+  const int64_t offset = is_dense(axis) ? i : i / axis.taps * axis.stride + i % axis.taps * axis.step;
   const int64_t position = first * axis.stride + axis.origin + offset;
   return position >= 0 && position < axis.in ? position : -1;
 }
@@ -136,7 +139,17 @@ void fill_block_tables(const SlabPlan& plan, int64_t block, BlockTables& tables)
   for (int64_t i = 0; i < plan.slab_h.positions; ++i)
     tables.row_index[i] = plan.slab_h.input_position(plan.h, tables.first_row, i);
   tables.run_count = 0;
-  for (int64_t i = 0; i < plan.slab_w.positions; ++i) {
+  const int64_t positions = plan.slab_w.positions;
+  if (plan.slab_w.is_dense(plan.w)) {  // padding, columns, padding
+    const int64_t start = tables.first_column * plan.w.stride + plan.w.origin;
+    const int64_t begin = std::clamp<int64_t>(-start, 0, positions);
+    const int64_t end = std::clamp(plan.w.in - start, begin, positions);
+    for (const ColumnRun& run : {ColumnRun{0, begin, -1}, ColumnRun{begin, end - begin, start + begin},
+                                 ColumnRun{end, positions - end, -1}})
+      if (run.length > 0) tables.runs[tables.run_count++] = run;
+    return;
+  }
+  for (int64_t i = 0; i < positions; ++i) {
     const int64_t column = plan.slab_w.input_position(plan.w, tables.first_column, i);
     ColumnRun* last = tables.run_count ? &tables.runs[tables.run_count - 1] : nullptr;
     const bool continues =
@@ -148,17 +161,16 @@ void fill_block_tables(const SlabPlan& plan, int64_t block, BlockTables& tables)
   }
 }
 
-int64_t fill_pixels(const SlabPlan& plan, const BlockTables& tables, int64_t y_row, int64_t y_column,
-                    int64_t* pixel, int64_t* out) {
-  const TapAxis &h = plan.h, &w = plan.w;
-  int64_t pixels = 0;
-  for (int64_t i = 0; i < tables.rows; ++i)
-    for (int64_t j = 0; j < tables.columns; ++j, ++pixels) {
-      pixel[pixels] = i * plan.row_stride + j * plan.column_stride;
-      out[pixels] = (h.out_offset + (tables.first_row + i) * h.out_stride) * y_row +
-                    (w.out_offset + (tables.first_column + j) * w.out_stride) * y_column;
+PixelTable make_pixel_table(const SlabPlan& plan, int64_t columns, int64_t y_row, int64_t y_column) {
+  PixelTable table;
+  table.pixel.reserve(plan.pixels());
+  table.out.reserve(plan.pixels());
+  for (int64_t i = 0; i < plan.slab_h.block; ++i)
+    for (int64_t j = 0; j < columns; ++j) {
+      table.pixel.push_back(i * plan.row_stride + j * plan.column_stride);
+      table.out.push_back(i * plan.h.out_stride * y_row + j * plan.w.out_stride * y_column);
     }
-  return pixels;
+  return table;
 }
 
 bool is_pointwise(const TapAxis& h, const TapAxis& w) {

@@ -50,6 +50,7 @@ struct SlabAxis {
   int64_t tap_pitch;  // slab positions between neighbouring taps
   int64_t positions;
 
+  bool is_dense(const TapAxis& axis) const;
   // Input position at slab position i of the block that starts with output `first`; -1 on padding.
   int64_t input_position(const TapAxis& axis, int64_t first, int64_t i) const;
 };
@@ -95,10 +96,13 @@ struct BlockTables {
 
 void fill_block_tables(const SlabPlan& plan, int64_t block, BlockTables& tables);
 
-// Where the pixels of a filled block begin, in the slab and in an image of the result with these strides;
-// returns how many there are.
-int64_t fill_pixels(const SlabPlan& plan, const BlockTables& tables, int64_t y_row, int64_t y_column,
-                    int64_t* pixel, int64_t* out);
+// Where the pixels of a block lie, from its first one on: in the slab, and in a result with these strides.
+// Row after row, `columns` pixels each: blocks of fewer rows use the first ones.
+struct PixelTable {
+  std::vector<int64_t> pixel, out;
+};
+
+PixelTable make_pixel_table(const SlabPlan& plan, int64_t columns, int64_t y_row, int64_t y_column);
 
 // Fills the slab of a filled block; x is the first of `channels` channels of the image.
 template <class T>

@@ -130,13 +130,13 @@ MUTANTS = {
         ),
         (
             "forward skips the second vector of filters",
-            "int) { store(b.y + at, sum); }",
-            "int j) { if (j == 0) store(b.y + at, sum); }",
+            "int) { store(y + at, sum); }",
+            "int j) { if (j == 0) store(y + at, sum); }",
             FORWARD,
         ),
         (
             "forward skips the tail of the filters",
-            "if (count[j] > 0) store_partial(b.y + at, sum, count[j]);",
+            "if (count[j] > 0) store_partial(y + at, sum, count[j]);",
             "(void)at, (void)sum, (void)j;",
             FORWARD,
         ),
@@ -155,7 +155,7 @@ MUTANTS = {
         ),
         (
             "the sums of earlier channels are overwritten",
-            "if (b.accumulate) add(b.y);",
+            "if (b.accumulate) add(y);",
             "",
             FORWARD,
         ),
@@ -163,7 +163,7 @@ MUTANTS = {
         ("ReLU is missing", "if (b.finish && b.relu)", "if (false)", RELU),
         (
             "streamed tiles are not written",
-            "int) { stream(b.y + at, sum); }",
+            "int) { stream(y + at, sum); }",
             "int) { (void)at, (void)sum; }",
             STREAMED,
         ),

@@ -116,6 +116,7 @@ KONV_INLINE void finish_tile(const DirectBlock<T>& b, Vector<T> (&acc)[Rows][Vec
   int64_t count[Vectors];  // lanes that have a filter
   for (int j = 0; j < Vectors; ++j) count[j] = minimum(kLanes<T>, b.filters - k - j * kLanes<T>);
   const bool whole = count[Vectors - 1] == kLanes<T>;
+  T* const y = b.y;     // which stores can't alias
   int64_t place[Rows];  // in y
   for (int i = 0; i < Rows; ++i) place[i] = out[i] + k;
   const auto each = [&](const auto& step) __attribute__((always_inline)) {
@@ -132,7 +133,7 @@ KONV_INLINE void finish_tile(const DirectBlock<T>& b, Vector<T> (&acc)[Rows][Vec
         if (count[j] > 0) sum = load_partial(from + at, count[j]) + sum;
       });
   };
-  if (b.accumulate) add(b.y);
+  if (b.accumulate) add(y);
   if (b.finish && b.bias) {
     Vector<T> bias[Vectors] = {};
     for (int j = 0; j < Vectors; ++j)
@@ -143,12 +144,12 @@ KONV_INLINE void finish_tile(const DirectBlock<T>& b, Vector<T> (&acc)[Rows][Vec
   if (b.finish && b.relu) each([&](Vector<T>& sum, int64_t, int) { sum = relu<T>(sum); });
   if (!whole)
     each([&](Vector<T>& sum, int64_t at, int j) {
-      if (count[j] > 0) store_partial(b.y + at, sum, count[j]);
+      if (count[j] > 0) store_partial(y + at, sum, count[j]);
     });
   else if (b.stream)
-    each([&](Vector<T>& sum, int64_t at, int) { stream(b.y + at, sum); });
+    each([&](Vector<T>& sum, int64_t at, int) { stream(y + at, sum); });
   else
-    each([&](Vector<T>& sum, int64_t at, int) { store(b.y + at, sum); });
+    each([&](Vector<T>& sum, int64_t at, int) { store(y + at, sum); });
 }
 
 // acc += pixels a[.][l] * filters w, l in [begin, end); returns the filters behind them.
@@ -240,7 +241,6 @@ void forward(const DirectBlock<T>& b) {
         ahead = {b.packed + (block + 1) * panel + tile * tile_steps * lines * kLine<T>, lines};
       with_rows<kTileRows>(end - begin, ForwardTile<T, Vectors>{b, begin, block, ahead});
     }
-  if (b.stream) stream_fence();
 }
 
 // ---- gradient of the kernel ----

@@ -66,7 +66,8 @@ struct DirectBlock {
   const T* bias;
   const T* addend;  // laid out as y
   bool relu;
-  bool stream;    // whole blocks of filters go past the caches: their vectors are aligned in y
+  bool stream;    // whole blocks of filters go past the caches: their vectors are aligned in y; the caller
+                  // fences
   bool prefetch;  // the slab is x itself, not yet in cache: tiles fetch the pixels of the next one
 };
 
