@@ -433,12 +433,6 @@ MUTANTS = {
             "",
             GRAD_X,
         ),
-        (
-            "depthwise is chosen for as many filters as channels",
-            "(shape.groups == 1 && group > 1)",
-            "false",
-            FORWARD,
-        ),
         ("lanes are left over", "shape.K % lanes == 0", "true", FORWARD),
         ("what no tap reaches is left", "if (!axis.reaches_all())", "if (false)", GRAD_X),
         ("a remainder of merged pixels is dropped", "count %= width;", "count = 0;", FORWARD),
