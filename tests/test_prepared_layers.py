@@ -171,6 +171,22 @@ def change_stride(model: Model, _: Path) -> None:
     model.layers[0].strides = (2, 1)
 
 
+def drop_bias(model: Model, _: Path) -> None:
+    model.layers[0].bias = None
+
+
+def share_bias(model: Model, _: Path) -> None:
+    other = Conv2D(4, 3)
+    other.build((None, 6, 5, 4))
+    model.layers[0].bias = other.bias
+    model.predict_on_batch(images())
+    other.bias.assign(other.bias.numpy() + 1)
+
+
+def drop_beta(model: Model, _: Path) -> None:
+    model.layers[1].beta = None
+
+
 CHANGES = [
     set_kernel,
     set_bias,
@@ -186,6 +202,9 @@ CHANGES = [
     load_weights,
     resize_epsilon,
     change_stride,
+    drop_bias,
+    share_bias,
+    drop_beta,
 ]
 
 

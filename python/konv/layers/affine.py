@@ -197,7 +197,10 @@ class Affine(Layer):
 
     def _prepared_for(self, image: tuple[int, ...], norm: BatchNormalization | None) -> _WithNorm:
         """Return the layer for inputs of shape `(N, *image)`, kept until a weight changes."""
-        sources = self._variables if norm is None else [*self._variables, *norm._variables]
+        read = [*self.kernels, self.bias]
+        if norm is not None:
+            read += norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance
+        sources = [variable for variable in read if variable is not None]
         # By its id, for what is kept must not keep layers alive.
         by_norm = None if norm is None else (id(norm), norm.epsilon)
         key = (self._form(image), by_norm, os.environ.get("KONV_ALGORITHM"))
