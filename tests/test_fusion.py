@@ -645,6 +645,16 @@ def test_errors_name_the_layer_that_fails(for_backward: bool) -> None:
         model.run_forward([images(shape=(6, 5, 3))], context, [False])
 
 
+@pytest.mark.parametrize("epsilon", [-0.01, np.nan, "small"])
+def test_a_wrong_epsilon_is_an_error_of_the_norm(epsilon: Any) -> None:
+    norm = BatchNormalization(name="n")
+    model = chain(Conv2D(3, 3, name="c"), norm)
+    assert steps_of(model) == ["c+norm"]
+    norm.epsilon = epsilon
+    with pytest.raises((TypeError, ValueError), match=r"^layer 'n' \(BatchNormalization\): epsilon must be"):
+        model(images())
+
+
 def test_layers_called_by_themselves_fuse_nothing() -> None:
     conv = Conv2D(3, 3)
     model = randomized(chain(conv, relu()))

@@ -190,9 +190,10 @@ class BatchNormalization(Layer):
     def scale_and_shift(self) -> tuple[Array, Array]:
         """Return the two arrays `(C,)`, float64, of the function `scale * x + shift` that it is by the moving
         averages."""
+        epsilon = real(self.label, "epsilon", self.epsilon, 0.0)  # it may have been set to anything
         mean, variance = (np.float64(average.value) for average in (self.moving_mean, self.moving_variance))
         with np.errstate(all="ignore"):
-            scale = 1.0 / np.sqrt(variance + self.epsilon)
+            scale = 1.0 / np.sqrt(variance + epsilon)
             if self.gamma is not None:
                 scale = scale * self.gamma.value
             shift = -mean * scale
