@@ -107,14 +107,38 @@ def test_bytes_that_passes_read_and_write():
         ("a,conv,1,5,5,4,8,3,3,1,-1", "line 2: a: padding must be at least 0, received -1"),
         ("a,conv,1,5,5,4,8,7,7,1,0", "line 2: a: the window of 7x7 must fit into the padded image"),
         ("a,conv,1,5,5,4,8,3,3,1,1,2", "line 2: columns must be among name, op, N"),
-        ("a,conv", "line 2: .*missing"),
+        ("a,conv", "line 2: name, op, N, H, W, C must be given, missing N, H, W, C"),
+        ("a,max_pool,1,8,8,4,8,2,2", "line 2: a: K must be C for max_pool, received 8 and 4"),
+        ("a,relu,1,8,8,4,,1,1,2", "line 2: a: R, S and stride must be 1 for relu"),
+        ("a,dense,1,1,1,4,8,3,3", "line 2: a: R, S and stride must be 1 for dense"),
+        ("a,avg_pool,1,8,8,4,,3,2,1,2", "line 2: a: padding must be below R and S for avg_pool, received 2"),
+        ("a,batch_norm,1,8,8,4,,1,1,1,1", "line 2: a: padding must be below R and S for batch_norm"),
+        ('"a,conv,1,5,5,4', "mine.csv must be a CSV file in UTF-8: unexpected end of data"),
+        ("\udcff,conv,1,5,5,4", "mine.csv must be a CSV file in UTF-8: .* can't decode"),
     ],
 )
 def test_files_that_list_no_layers(tmp_path, rows, message):
     path = tmp_path / "mine.csv"
-    path.write_text(HEADER + rows)
+    path.write_text(HEADER + rows, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(ValueError, match=message):
         read_layers(path)
+
+
+def test_a_file_of_a_spreadsheet(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(HEADER + "a,conv,1,5,5,4\n", encoding="utf-8-sig")
+    assert [layer.name for layer in read_layers(path)] == ["a"]
+
+
+def test_files_of_one_name(tmp_path):
+    paths = [tmp_path / folder / "mine.csv" for folder in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(f"{HEADER}{path.parent.name},conv,1,5,5,4\n")
+    found = find_layers(map(str, paths))
+    assert {group: [layer.name for layer in layers] for group, layers in found.items()} == {
+        "mine": ["a", "b"]
+    }
 
 
 def test_groups_must_divide_the_channels():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,15 @@ class Layer:
         if self.C % self.groups or self.K % self.groups:
             raise ValueError(
                 f"{self.name}: groups must divide C and K, received {self.groups}, {self.C}, {self.K}"
+            )
+        if self.op not in ("conv", "dense") and self.K != self.C:
+            raise ValueError(f"{self.name}: K must be C for {self.op}, received {self.K} and {self.C}")
+        if self.op in ("dense", "relu", "batch_norm") and (self.R, self.S, self.stride) != (1, 1, 1):
+            raise ValueError(f"{self.name}: R, S and stride must be 1 for {self.op}")
+        # Else padding would be all that a window sees.
+        if self.op != "conv" and self.padding >= min(self.R, self.S):
+            raise ValueError(
+                f"{self.name}: padding must be below R and S for {self.op}, received {self.padding}"
             )
         if min(self.output_size) < 1:
             raise ValueError(f"{self.name}: the window of {self.R}x{self.S} must fit into the padded image")
@@ -161,19 +170,25 @@ def read_layers(path: Path) -> list[Layer]:
         If it isn't such a file.
     """
     fields = Layer.__dataclass_fields__
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, strict=True))
+    needed = [name for name, field in fields.items() if field.default is MISSING]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte order mark
+            rows = list(csv.DictReader(file, strict=True))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} must be a CSV file in UTF-8: {error}") from None
     layers = []
     for number, row in enumerate(rows, 2):
         cells = {field: cell for field, cell in row.items() if cell}
         try:
             if None in row or not set(cells) <= set(fields):
                 raise ValueError(f"columns must be among {', '.join(fields)}")
+            if missing := [name for name in needed if name not in cells]:
+                raise ValueError(f"{', '.join(needed)} must be given, missing {', '.join(missing)}")
             values: dict[str, Any] = {
                 field: cell if field in ("name", "op") else int(cell) for field, cell in cells.items()
             }
             layers.append(Layer(**values))
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}") from None
     if not layers:
         raise ValueError(f"{path}: must list layers, one a line, received none")
@@ -187,7 +202,7 @@ def find_layers(names: Iterable[str]) -> dict[str, list[Layer]]:
         if name in LISTS:
             found[name] = read_layers(SHAPES / f"{name}.csv")
         elif name.endswith(".csv"):
-            found[Path(name).stem] = read_layers(Path(name))
+            found.setdefault(Path(name).stem, []).extend(read_layers(Path(name)))
         else:
             group, layer = find_layer(name)
             found.setdefault(group, []).append(layer)
