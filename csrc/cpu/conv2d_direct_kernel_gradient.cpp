@@ -1,13 +1,14 @@
 // Direct convolution, gradient of the kernel: dW[tap][c][k] = sum over pixels of x[pixel + tap][c] *
 // grad[pixel][k].
 //
-// The sum over pixels is cut into blocks of about kBlockPixels; a block's slab (as in forward) and packed
-// gradient stay in L2 while the tile runs over taps, channels and filters, and its sums are added to those of
-// the blocks before. A task owns a group of channels, a group of filters and a split of the blocks; splits
-// are added in order at the end. All cuts are functions of the shape, so the bits are the same for any number
-// of threads.
+// The sum over pixels is cut into blocks of about kBlockPixels, of one image or of several small ones; a
+// block's slab (as in forward) and packed gradient stay in L2 while the tile runs over taps, channels and
+// filters, and its sums are added to those of the blocks before. A task owns a group of channels, a group of
+// filters and a split of the blocks; splits are added in order at the end. All cuts are functions of the
+// shape, so the bits are the same for any number of threads.
 #include <algorithm>
 
+#include "cpu/blocks.hpp"
 #include "cpu/carver.hpp"
 #include "cpu/conv2d_algorithms.hpp"
 #include "cpu/conv2d_direct_plan.hpp"
@@ -18,13 +19,15 @@
 namespace konv::cpu {
 namespace {
 
-constexpr int64_t kBlockPixels = 224;  // loads and stores of the sums cost 1/8 of their multiplications
-constexpr int64_t kChannels = 64;      // of a task: its slab fits L2 beside the packed gradient
-constexpr int64_t kFilters = 128;      // of a task
-constexpr int64_t kPointwise = 256;    // channels and filters of a task with a single tap
-constexpr int64_t kTasks = 16;         // the splits fill up to about as many
-constexpr int64_t kSplitBlocks = 2;    // blocks that a split has at least
-constexpr int64_t kRunPixels = 32;     // between two turns of fetching ahead, which take some lines each
+constexpr int64_t kBlockPixels = 224;      // loads and stores of the sums cost 1/8 of their multiplications
+constexpr int64_t kSlabBytes = 512 << 10;  // of the images of a block together
+constexpr int64_t kChannels = 64;          // of a task: its slab fits L2 beside the packed gradient
+constexpr int64_t kFilters = 128;          // of a task
+constexpr int64_t kPointwise = 256;        // channels and filters of a task with a single tap
+constexpr int64_t kTasks = 16;             // the splits fill up to about as many
+constexpr int64_t kSplitBlocks = 2;        // blocks that a split has at least
+constexpr int64_t kAddedInNanosecond = 8;  // elements of the splits
+constexpr int64_t kRunPixels = 32;         // between two turns of fetching ahead, which take some lines each
 constexpr int64_t kLineBytes = 64;
 constexpr int64_t kAliasedBytes = 4096;  // pixels that far apart share a set of L1, and few of L2
 
@@ -35,7 +38,7 @@ struct GradientScratch {
   int64_t* row_offset;
   PixelRun* runs;
   MemoryStretch* ahead;
-  BlockTables tables, next;
+  BlockTables tables, tables_ahead;
 };
 
 // The cache lines that hold `elements` elements.
@@ -43,6 +46,11 @@ template <class T>
 MemoryStretch stretch_of(const T* first, int64_t elements) {
   const auto line = [](const T* at) { return reinterpret_cast<uintptr_t>(at) / kLineBytes; };
   return {first, static_cast<int64_t>(line(first + elements - 1) - line(first)) + 1};
+}
+
+bool meets_padding(const TapAxis& axis) {
+  return axis.origin < 0 ||
+         axis.origin + (axis.out - 1) * axis.stride + (axis.taps - 1) * axis.step >= axis.in;
 }
 
 template <class T>
@@ -62,14 +70,27 @@ class KernelGradientRun {
     const bool single_tap = h.taps * w.taps == 1;
     plan_ = make_slab_plan(h, w, shape.group_channels(), true, kBlockPixels,
                            single_tap ? kPointwise : kChannels, kernels_.lanes, sizeof(T));
-    taps_ = plan_.tap_offsets();
+    // Without padding, x is read in place where that is contiguous, as in a slab: by a single tap, or by a
+    // row of merged ones.
+    const bool contiguous = single_tap || (plan_.merged && shape.groups == 1 && w.step == 1);
+    x_in_place_ = contiguous && !meets_padding(h) && !meets_padding(w) &&
+                  w.stride * shape.C * int64_t{sizeof(T)} % kAliasedBytes != 0;
+    if (x_in_place_)
+      for (int64_t r = 0; r < h.taps; ++r) taps_.push_back(r * h.step * shape.w.size * shape.C);
+    else
+      taps_ = plan_.tap_offsets();
     filters_ = std::min(shape.group_filters(), single_tap ? kPointwise : kFilters);
     channel_groups_ = ceil_div(shape.group_channels(), plan_.channels);
     filter_groups_ = ceil_div(shape.group_filters(), filters_);
     columns_ = ceil_div(filters_, tile_.block_filters) * tile_.block_filters;
     const bool whole_blocks = shape.group_filters() % tile_.block_filters == 0;
     grad_in_place_ = whole_blocks && shape.K * int64_t{sizeof(T)} % kAliasedBytes != 0;
-    blocks_ = images_ * plan_.block_rows * plan_.block_columns;
+    const int64_t parts = plan_.block_rows * plan_.block_columns;
+    if (parts == 1 && images_ > 1)
+      block_images_ = std::clamp<int64_t>(
+          std::min(kBlockPixels / plan_.pixels(), kSlabBytes / (plan_.elements() * int64_t{sizeof(T)} + 1)),
+          1, images_);
+    blocks_ = ceil_div(images_, block_images_) * parts;
     splits_ = std::clamp<int64_t>(kTasks / owners(), 1, std::max<int64_t>(1, blocks_ / kSplitBlocks));
     sums_in_place_ = whole_blocks && single_tap && splits_ == 1 && blocks_ > 0;
     threads_ = threads_for(owners() * splits_, shape.flops() / kFlopsPerNanosecond);
@@ -94,17 +115,17 @@ class KernelGradientRun {
     parallel_for(threads_, owners() * splits_, [&](int64_t task, int thread) {
       Carver own(static_cast<char*>(scratch) + shared.bytes() + thread * one.bytes());
       GradientScratch<T> s = carve_thread(own);
-      const int64_t index = task % owners(), split = task / owners();
-      const Owner o = owner_of(index);
-      run_split(x, grad, s,
-                sums_in_place_ ? grad_kernel + kernel_offset(o, 0, 0)
-                               : sums + (index * splits_ + split) * sums_size(),
-                o, split);
+      const int64_t owner = task % owners(), split = task / owners();
+      run_task(x, grad, s,
+               sums_in_place_ ? grad_kernel + kernel_offset(owner_of(owner), 0, 0)
+                              : sums + (owner * splits_ + split) * sums_size(),
+               task);
     });
     if (sums_in_place_) return;
-    parallel_for(threads_, owners(), [&](int64_t owner, int) {
-      add_splits(sums + owner * splits_ * sums_size(), owner, grad_kernel);
-    });
+    for_each_block(owners() * plan_.taps * plan_.length, ceil_div(columns_ * splits_, kAddedInNanosecond),
+                   [&](int64_t first, int64_t rows) {
+                     for (int64_t row = first; row < first + rows; ++row) add_splits(sums, row, grad_kernel);
+                   });
   }
 
  private:
@@ -115,12 +136,14 @@ class KernelGradientRun {
 
   GradientScratch<T> carve_thread(Carver& carver) const {
     GradientScratch<T> s{};
-    s.slab = carver.take<T>(plan_.elements());
-    s.grad = carver.take<T>(grad_in_place_ ? 0 : plan_.pixels() * columns_);
-    s.row_offset = carver.take<int64_t>(plan_.slab_h.block);
-    s.runs = carver.take<PixelRun>(plan_.slab_h.block * ceil_div(plan_.slab_w.block, kRunPixels));
-    s.ahead = carver.take<MemoryStretch>(plan_.slab_h.positions * plan_.slab_w.positions + plan_.pixels());
-    for (BlockTables* tables : {&s.tables, &s.next}) {
+    const int64_t rows = block_images_ * plan_.slab_h.block, pixels = block_images_ * plan_.pixels();
+    s.slab = carver.take<T>(x_in_place_ ? 0 : block_images_ * plan_.elements());
+    s.grad = carver.take<T>(grad_in_place_ ? 0 : pixels * columns_);
+    s.row_offset = carver.take<int64_t>(rows);
+    s.runs = carver.take<PixelRun>(rows * ceil_div(plan_.slab_w.block, kRunPixels));
+    s.ahead =
+        carver.take<MemoryStretch>(block_images_ * plan_.slab_h.positions * plan_.slab_w.positions + pixels);
+    for (BlockTables* tables : {&s.tables, &s.tables_ahead}) {
       tables->row_index = carver.take<int64_t>(plan_.slab_h.positions);
       tables->runs = carver.take<ColumnRun>(plan_.slab_w.positions);
     }
@@ -143,74 +166,117 @@ class KernelGradientRun {
   // Elements of one tap in the kernel contract's sums.
   int64_t length_of(const Owner& o) const { return plan_.merged ? plan_.length : o.channels; }
 
-  void run_split(const T* x, const T* grad, GradientScratch<T>& s, T* sums, const Owner& o,
-                 int64_t split) const {
-    const int64_t begin = blocks_ * split / splits_, end = blocks_ * (split + 1) / splits_;
+  // A block of the sum over pixels: whole images, or one of the blocks that an image is cut into.
+  struct Block {
+    int64_t image, images, part;
+  };
+  Block block_at(int64_t index) const {
+    const int64_t parts = plan_.block_rows * plan_.block_columns, image = index / parts * block_images_;
+    return {image, std::min(block_images_, images_ - image), index % parts};
+  }
+  int64_t first_block(int64_t split) const { return blocks_ * split / splits_; }
+
+  void run_task(const T* x, const T* grad, GradientScratch<T>& s, T* sums, int64_t task) const {
+    const Owner o = owner_of(task % owners());
+    const int64_t split = task / owners(), begin = first_block(split), end = first_block(split + 1);
     if (begin == end) return std::fill(sums, sums + sums_size(), T{0});
-    fill_block_tables(plan_, begin % image_blocks(), s.next);
-    for (int64_t block = begin; block < end; ++block) {
-      std::swap(s.tables, s.next);
+    for (int64_t index = begin; index < end; ++index) {
+      const Block block = block_at(index);
       KernelGradientBlock<T> b{};
-      if (block + 1 < end) {
-        fill_block_tables(plan_, (block + 1) % image_blocks(), s.next);
-        list_ahead(x, grad, o, block + 1, s, b);
-      }
-      pack_block(plan_, s.tables, kernels_, image_of(x, o, block), plan_.w.in * shape_.C, shape_.C,
-                 o.channels, s.slab);
-      place_grad(grad_of(grad, o, block, s.tables), o, s, b);
-      b.slab = s.slab;
-      b.pixel_stride = plan_.column_stride;
+      if (index + 1 < end)
+        list_ahead(x, grad, o, index + 1, s, b);
+      else if (const int64_t next = task + threads_; next < owners() * splits_)  // likely the thread's
+        list_ahead(x, grad, owner_of(next % owners()), first_block(next / owners()), s, b);
+      fill_block_tables(plan_, block.part, s.tables);
+      list_runs(block, place_slab(x, o, block, s, b), place_grad(grad, o, block, s, b), s, b);
       b.tap = taps_.data();
       b.taps = plan_.taps;
       b.length = length_of(o);
       b.sums = sums;
       b.sums_row = sums_in_place_ ? shape_.K : b.blocks * tile_.block_filters;
-      b.accumulate = block > begin;
+      b.accumulate = index > begin;
       tile_.kernel_gradient(b);
     }
   }
 
-  int64_t image_blocks() const { return plan_.block_rows * plan_.block_columns; }
-
-  // Pixel (0, 0) of the block's image, the owner's first channel.
-  const T* image_of(const T* x, const Owner& o, int64_t block) const {
-    return x + block / image_blocks() * shape_.h.size * shape_.w.size * shape_.C +
-           o.group * shape_.group_channels() + o.first_channel;
+  // Pixel (0, 0) of an image, the owner's first channel.
+  const T* image_of(const T* x, const Owner& o, int64_t image) const {
+    return x + image * shape_.h.size * shape_.w.size * shape_.C + o.group * shape_.group_channels() +
+           o.first_channel;
   }
 
-  // The block's first pixel, the owner's first filter.
-  const T* grad_of(const T* grad, const Owner& o, int64_t block, const BlockTables& tables) const {
-    const int64_t row = block / image_blocks() * plan_.h.out + tables.first_row;
+  // The first pixel of an image's block, the owner's first filter.
+  const T* grad_of(const T* grad, const Owner& o, int64_t image, const BlockTables& tables) const {
+    const int64_t row = image * plan_.h.out + tables.first_row;
     return grad + (row * plan_.w.out + tables.first_column) * shape_.K + o.group * shape_.group_filters() +
            o.first_filter;
   }
+  // Elements between neighbouring images, rows and pixels of a block.
+  struct Pitches {
+    int64_t image, row, pixel;
+  };
 
-  // Read in place where filters fill the blocks of a tile and pixels share no set of L1: packed, it would
-  // cost what it takes to read it.
-  void place_grad(const T* first, const Owner& o, GradientScratch<T>& s, KernelGradientBlock<T>& b) const {
-    const int64_t B = tile_.block_filters;
-    b.blocks = ceil_div(o.filters, B);
-    int64_t row = plan_.w.out * shape_.K;  // elements between rows
-    if (grad_in_place_) {
-      b.grad = first;
-      b.grad_pixel = shape_.K;
-      b.grad_block = B;
-    } else {
-      pack_grad(first, o, s);
-      row = s.tables.columns * B;
-      b.grad = s.grad;
-      b.grad_pixel = B;
-      b.grad_block = s.tables.rows * row;
+  Pitches place_slab(const T* x, const Owner& o, const Block& block, const GradientScratch<T>& s,
+                     KernelGradientBlock<T>& b) const {
+    const int64_t x_row = shape_.w.size * shape_.C, x_image = shape_.h.size * x_row;
+    if (x_in_place_) {
+      const auto position = [](const TapAxis& axis, int64_t out) { return out * axis.stride + axis.origin; };
+      b.slab = image_of(x, o, block.image) + position(plan_.h, s.tables.first_row) * x_row +
+               position(plan_.w, s.tables.first_column) * shape_.C;
+      return {x_image, plan_.h.stride * x_row, plan_.w.stride * shape_.C};
     }
-    b.runs = s.runs;
-    for (int64_t i = 0; i < s.tables.rows; ++i)
-      for (int64_t j = 0; j < s.tables.columns; j += kRunPixels)
-        s.runs[b.run_count++] = {i * plan_.row_stride + j * plan_.column_stride, i * row + j * b.grad_pixel,
-                                 std::min(kRunPixels, s.tables.columns - j)};
+    for (int64_t i = 0; i < block.images; ++i)
+      pack_block(plan_, s.tables, kernels_, image_of(x, o, block.image + i), plan_.w.in * shape_.C, shape_.C,
+                 o.channels, s.slab + i * plan_.elements());
+    b.slab = s.slab;
+    return {plan_.elements(), plan_.row_stride, plan_.column_stride};
   }
 
-  // What the block of s.next reads.
-  void list_ahead(const T* x, const T* grad, const Owner& o, int64_t block, GradientScratch<T>& s,
+  // Read in place where filters fill the blocks of a tile: packed, it would cost what it takes to read it.
+  Pitches place_grad(const T* grad, const Owner& o, const Block& block, const GradientScratch<T>& s,
+                     KernelGradientBlock<T>& b) const {
+    const int64_t B = tile_.block_filters, rows = s.tables.rows, columns = s.tables.columns;
+    const int64_t grad_row = plan_.w.out * shape_.K, grad_image = plan_.h.out * grad_row;
+    const T* first = grad_of(grad, o, block.image, s.tables);
+    b.blocks = ceil_div(o.filters, B);
+    if (grad_in_place_) {
+      b.grad = first;
+      b.grad_block = B;
+      return {grad_image, grad_row, shape_.K};
+    }
+    for (int64_t i = 0; i < block.images * rows; ++i)
+      s.row_offset[i] = i / rows * grad_image + i % rows * grad_row;
+    PanelSource<T> panel{};
+    panel.run_offset = s.row_offset;
+    panel.runs = block.images * rows;
+    panel.elements = columns;
+    panel.lanes = o.filters;
+    panel.element_stride = shape_.K;
+    panel.lane_stride = 1;
+    panel.source = first;
+    panel.panel = s.grad;
+    panel.panel_stride = block.images * rows * columns * B;
+    tile_.pack_panel(panel);
+    b.grad = s.grad;
+    b.grad_block = panel.panel_stride;
+    return {rows * columns * B, columns * B, B};
+  }
+
+  void list_runs(const Block& block, const Pitches& slab, const Pitches& grad, const GradientScratch<T>& s,
+                 KernelGradientBlock<T>& b) const {
+    b.runs = s.runs;
+    b.pixel_stride = slab.pixel;
+    b.grad_pixel = grad.pixel;
+    for (int64_t n = 0; n < block.images; ++n)
+      for (int64_t i = 0; i < s.tables.rows; ++i)
+        for (int64_t j = 0; j < s.tables.columns; j += kRunPixels)
+          s.runs[b.run_count++] = {n * slab.image + i * slab.row + j * slab.pixel,
+                                   n * grad.image + i * grad.row + j * grad.pixel,
+                                   std::min(kRunPixels, s.tables.columns - j)};
+  }
+
+  // What a block reads that comes after this one.
+  void list_ahead(const T* x, const T* grad, const Owner& o, int64_t index, GradientScratch<T>& s,
                   KernelGradientBlock<T>& b) const {
     const auto add = [&](const T* first, int64_t pixels, int64_t elements, int64_t pixel) {
       if (elements == pixel) {  // no gaps between pixels
@@ -222,32 +288,21 @@ class KernelGradientRun {
         b.ahead_lines += s.ahead[b.ahead_count++].lines;
       }
     };
-    const BlockTables& tables = s.next;
-    const T* image = image_of(x, o, block);
-    for (int64_t i = 0; i < plan_.slab_h.positions; ++i)
-      for (int64_t j = 0; j < tables.run_count; ++j)
-        if (tables.row_index[i] >= 0 && tables.runs[j].column >= 0)
-          add(image + (tables.row_index[i] * plan_.w.in + tables.runs[j].column) * shape_.C,
-              tables.runs[j].length, o.channels, shape_.C);
-    for (int64_t i = 0; i < tables.rows; ++i)
-      add(grad_of(grad, o, block, tables) + i * plan_.w.out * shape_.K, tables.columns, o.filters, shape_.K);
+    const Block block = block_at(index);
+    const BlockTables& tables = s.tables_ahead;
+    fill_block_tables(plan_, block.part, s.tables_ahead);
+    for (int64_t n = 0; n < block.images; ++n) {
+      const T* image = image_of(x, o, block.image + n);
+      for (int64_t i = 0; i < plan_.slab_h.positions; ++i)
+        for (int64_t j = 0; j < tables.run_count; ++j)
+          if (tables.row_index[i] >= 0 && tables.runs[j].column >= 0)
+            add(image + (tables.row_index[i] * plan_.w.in + tables.runs[j].column) * shape_.C,
+                tables.runs[j].length, o.channels, shape_.C);
+      for (int64_t i = 0; i < tables.rows; ++i)
+        add(grad_of(grad, o, block.image + n, tables) + i * plan_.w.out * shape_.K, tables.columns, o.filters,
+            shape_.K);
+    }
     b.ahead = s.ahead;
-  }
-
-  // The block's gradient as [filter block][row][column][B].
-  void pack_grad(const T* block_grad, const Owner& o, GradientScratch<T>& s) const {
-    for (int64_t i = 0; i < s.tables.rows; ++i) s.row_offset[i] = i * plan_.w.out * shape_.K;
-    PanelSource<T> panel{};
-    panel.run_offset = s.row_offset;
-    panel.runs = s.tables.rows;
-    panel.elements = s.tables.columns;
-    panel.lanes = o.filters;
-    panel.element_stride = shape_.K;
-    panel.lane_stride = 1;
-    panel.source = block_grad;
-    panel.panel = s.grad;
-    panel.panel_stride = s.tables.rows * s.tables.columns * tile_.block_filters;
-    tile_.pack_panel(panel);
   }
 
   // Of element l of tap t of the sums, in grad_kernel. A merged tap is a row of the kernel, its elements run
@@ -262,19 +317,19 @@ class KernelGradientRun {
            o.group * shape_.group_filters() + o.first_filter;
   }
 
-  // Sums of the splits, in order, to the owner's part of grad_kernel.
-  void add_splits(const T* sums, int64_t owner_index, T* grad_kernel) const {
-    const Owner o = owner_of(owner_index);
-    const int64_t columns = ceil_div(o.filters, tile_.block_filters) * tile_.block_filters,
-                  length = length_of(o);
-    for (int64_t t = 0; t < plan_.taps; ++t)
-      for (int64_t l = 0; l < length; ++l) {
-        T* out = grad_kernel + kernel_offset(o, t, l);
-        const T* row = sums + (t * length + l) * columns;
-        for (int64_t k = 0; k < o.filters; ++k) out[k] = row[k];
-        for (int64_t split = 1; split < splits_; ++split)
-          for (int64_t k = 0; k < o.filters; ++k) out[k] += row[split * sums_size() + k];
-      }
+  // Sums of the splits, in order, to the filters that belong to a row [0, owners * taps * length) of the
+  // sums.
+  void add_splits(const T* sums, int64_t row, T* grad_kernel) const {
+    const int64_t owner = row / (plan_.taps * plan_.length), t = row / plan_.length % plan_.taps,
+                  l = row % plan_.length;
+    const Owner o = owner_of(owner);
+    if (l >= length_of(o)) return;  // a last, smaller group of channels
+    const int64_t columns = ceil_div(o.filters, tile_.block_filters) * tile_.block_filters;
+    const T* from = sums + owner * splits_ * sums_size() + (t * length_of(o) + l) * columns;
+    T* out = grad_kernel + kernel_offset(o, t, l);
+    std::copy(from, from + o.filters, out);
+    for (int64_t split = 1; split < splits_; ++split)
+      for (int64_t k = 0; k < o.filters; ++k) out[k] += from[split * sums_size() + k];
   }
 
   Conv2dShape shape_;
@@ -282,8 +337,8 @@ class KernelGradientRun {
   const Conv2dDirectTile<T>& tile_;
   SlabPlan plan_;
   std::vector<int64_t> taps_;
-  bool grad_in_place_, sums_in_place_;
-  int64_t images_, filters_, channel_groups_, filter_groups_, columns_, blocks_, splits_;
+  bool x_in_place_, grad_in_place_, sums_in_place_;
+  int64_t images_, block_images_ = 1, filters_, channel_groups_, filter_groups_, columns_, blocks_, splits_;
   int threads_;
 };
 

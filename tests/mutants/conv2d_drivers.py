@@ -307,8 +307,50 @@ MUTANTS = {
         ),
         (
             "rows of grad are as long as the block's",
-            "s.row_offset[i] = i * plan_.w.out * shape_.K",
-            "s.row_offset[i] = i * s.tables.columns * shape_.K",
+            "i % rows * grad_row",
+            "i % rows * columns * shape_.K",
+            GRAD_KERNEL,
+        ),
+        (
+            "the images of a block read the first",
+            "image_of(x, o, block.image + i)",
+            "image_of(x, o, block.image)",
+            GRAD_KERNEL,
+        ),
+        (
+            "a last block has as many images as others",
+            "std::min(block_images_, images_ - image)",
+            "block_images_",
+            GRAD_KERNEL,
+        ),
+        (
+            "the images of a block have one gradient",
+            "n * grad.image +",
+            "",
+            GRAD_KERNEL,
+        ),
+        (
+            "rows are read in place where they meet padding",
+            "!meets_padding(h) && ",
+            "",
+            GRAD_KERNEL,
+        ),
+        (
+            "columns are read in place where they meet padding",
+            " && !meets_padding(w)",
+            "",
+            GRAD_KERNEL,
+        ),
+        (
+            "taps in place ignore the dilation of rows",
+            "r * h.step * shape.w.size",
+            "r * shape.w.size",
+            GRAD_KERNEL,
+        ),
+        (
+            "what is read in place ignores the stride",
+            "return out * axis.stride + axis.origin;",
+            "return out + axis.origin;",
             GRAD_KERNEL,
         ),
         (
@@ -331,14 +373,14 @@ MUTANTS = {
         ),
         (
             "a block overwrites the sums of those before",
-            "b.accumulate = block > begin;",
+            "b.accumulate = index > begin;",
             "b.accumulate = false;",
             GRAD_KERNEL,
         ),
         (
             "what is read in place is read as if it were packed",
-            "b.grad_pixel = shape_.K;",
-            "b.grad_pixel = B;",
+            "return {grad_image, grad_row, shape_.K};",
+            "return {grad_image, grad_row, B};",
             GRAD_KERNEL,
         ),
         (
