@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 
 import konv
+import winograd
 from arrays import Array, draw
 from cases import (
     CONV_CASES,
@@ -67,11 +68,7 @@ CASES: tuple[Case, ...] = (*LARGE_CASES, *TINY_CASES)
 
 
 def winograd_can_do(case: Case) -> bool:
-    return (
-        isinstance(case, ConvCase | TransposeCase)
-        and case.kernel[:2] in ((3, 3), (5, 5))
-        and (case.strides, case.dilation_rate) == (1, 1)
-    )
+    return isinstance(case, ConvCase | TransposeCase) and winograd.can_do(case)
 
 
 CASES_OF: dict[str, tuple[Case, ...]] = {

@@ -25,17 +25,17 @@ TAILS = (1, 15, 16, 17, 33)
 
 
 @cache
-def cases(r: int) -> list[ConvCase]:
+def cases(r: int, stride: int = 1) -> list[ConvCase]:
     """A case for each size of the output, with paddings of 0 to 2 and tails that a fixed seed draws."""
     drawn, found = random.Random(r), []
     for p in SIZES:
         for q in SIZES:
             before_h, after_h, before_w, after_w = (drawn.randint(0, 2) for _ in range(4))
-            h, w = p + r - 1 - before_h - after_h, q + r - 1 - before_w - after_w
+            h, w = (p - 1) * stride + r - before_h - after_h, (q - 1) * stride + r - before_w - after_w
             c, k = drawn.choice(TAILS), drawn.choice(TAILS)
             if min(h, w) > 0:
                 padding = ((before_h, after_h), (before_w, after_w))
-                found.append(ConvCase(f"{p}x{q}", (2, h, w, c), (r, r, c, k), padding=padding))
+                found.append(ConvCase(f"{p}x{q}", (2, h, w, c), (r, r, c, k), stride, padding))
     return found
 
 
@@ -55,11 +55,11 @@ def exact(case: ConvCase) -> list[Array]:
     return [y, *reference.conv2d_backward(grad, x, kernel, **case.options)[:2]]
 
 
-def results(case: ConvCase, algorithm: str) -> list[Array]:
+def results(case: ConvCase, algorithm: str, needs: tuple[str, ...] = ("x", "kernel")) -> list[Array]:
     x, kernel, grad = arrays(case)
     options = {**case.options, "algorithm": algorithm}
     y = ops.conv2d(x, kernel, **options)
-    return [y, *ops.conv2d_backward(grad, x, kernel, **options, needs=("x", "kernel"))[:2]]
+    return [y, *ops.conv2d_backward(grad, x, kernel, **options, needs=needs)[:2]]
 
 
 @pytest.mark.parametrize("algorithm", ["direct", "winograd"])
@@ -76,3 +76,12 @@ def test_every_size(isa: str, r: int, algorithm: str) -> None:
         error = normwise_bound(r, "kernel", tiles, 1, 1) if algorithm == "winograd" else 0
         assert error < 0.5
         np.testing.assert_allclose(grad_kernel, exact_kernel, rtol=0, atol=error, err_msg=str(case))
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "winograd"])
+def test_every_size_with_a_stride(isa: str, algorithm: str) -> None:
+    assert len(cases(3, 2)) > 70
+    for case in cases(3, 2):
+        y, grad_x, _ = results(case, algorithm, needs=("x",))
+        np.testing.assert_array_equal(y, exact(case)[0], str(case))
+        np.testing.assert_array_equal(grad_x, exact(case)[1], str(case))

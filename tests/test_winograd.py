@@ -60,6 +60,20 @@ CASES = (
     ConvCase("block_of_channels", (1, 6, 6, 512), (3, 3, 512, 5)),
     ConvCase("blocks_of_channels", (1, 6, 6, 530), (3, 3, 530, 70)),
     ConvCase("blocks_of_filters", (2, 9, 8, 10), (3, 3, 10, 530)),
+    ConvCase("strided_tile", (2, 9, 9, 4), (3, 3, 4, 8), strides=2),
+    ConvCase("strided_same", (2, 16, 24, 5), (3, 3, 5, 7), strides=2, padding="same"),
+    ConvCase("strided_padded", (3, 15, 14, 6), (3, 3, 6, 9), strides=2, padding=1),
+    ConvCase("strided_ragged", (2, 11, 26, 5), (3, 3, 5, 7), strides=2, padding="same"),
+    ConvCase("strided_asymmetric", (2, 6, 7, 4), (3, 3, 4, 5), strides=2, padding=((2, 0), (1, 3))),
+    ConvCase("strided_far", (2, 3, 2, 4), (3, 3, 4, 5), strides=2, padding=((4, 3), (5, 2))),
+    ConvCase("strided_one_pixel", (2, 1, 1, 5), (3, 3, 5, 6), strides=2, padding="same"),
+    ConvCase("strided_one_output", (2, 4, 3, 5), (3, 3, 5, 6), strides=2),
+    ConvCase("strided_one_row", (2, 1, 9, 4), (3, 3, 4, 5), strides=2, padding="same"),
+    ConvCase("strided_empty_batch", (0, 5, 6, 3), (3, 3, 3, 4), strides=2, padding="same"),
+    ConvCase("strided_many_images", (37, 5, 8, 5), (3, 3, 5, 7), strides=2, padding="same"),
+    ConvCase("strided_grouped", (2, 13, 12, 34), (3, 3, 17, 38), strides=2, padding=1, groups=2),
+    ConvCase("strided_blocks", (2, 11, 13, 130), (3, 3, 130, 200), strides=2, padding=1),
+    *(ConvCase(f"strided_{c}_to_{k}", (2, 7, 8, c), (3, 3, c, k), strides=2) for c, k in CHANNEL_TAILS),
     *(ConvCase(f"channels_{c}_to_{k}", (2, 5, 4, c), (3, 3, c, k), padding="same") for c, k in CHANNEL_TAILS),
     *(ConvCase(f"adjoint_{c}_to_{k}", (2, 10, 6, c), (3, 3, c, k)) for c, k in CHANNEL_TAILS),
 )
@@ -117,7 +131,8 @@ def test_an_addend_comes_between_bias_and_relu(isa: str, case: ConvCase) -> None
     y = conv2d(x, kernel, bias, **case.options)
     addend = draw(f"{case.name} addend", y.shape, FLOAT32) * np.abs(y).max(initial=0)
     padding = pads("test", case.padding)
-    prepared = _core.prepare_conv2d(kernel, case.x[1:], (1, 1), padding, (1, 1), case.groups, "winograd")
+    strides = (int(case.strides), int(case.strides))
+    prepared = _core.prepare_conv2d(kernel, case.x[1:], strides, padding, (1, 1), case.groups, "winograd")
     assert_same_bits(_core.apply_prepared(x, prepared, bias, True, addend), ops.relu(y + addend))
 
 
@@ -128,12 +143,13 @@ def test_errors_are_bounded(isa: str, case: ConvCase) -> None:
     y = conv2d(x, kernel, **case.options)
     value = reference.conv2d(x, kernel, **case.options)
     most_x, most_kernel = (float(np.abs(array).max(initial=0)) for array in (x, kernel))
-    error = normwise_bound(case.kernel[0], "y", case.kernel[2], most_x, most_kernel)
+    error = normwise_bound(case.kernel[0], "y", case.kernel[2], most_x, most_kernel, case.strides)
     np.testing.assert_allclose(y, value, rtol=0, atol=error)
     grad = draw(f"{case.name} grad", y.shape, FLOAT32)
     value = reference.conv2d_backward(grad, x, kernel, **case.options)[0]
     most_grad = float(np.abs(grad).max(initial=0))
-    error = normwise_bound(case.kernel[0], "x", case.kernel[3] // case.groups, most_grad, most_kernel)
+    filters = case.kernel[3] // case.groups
+    error = normwise_bound(case.kernel[0], "x", filters, most_grad, most_kernel, case.strides)
     np.testing.assert_allclose(gradient_of_x(case, grad, kernel, case.x[0]), value, rtol=0, atol=error)
 
 
@@ -148,7 +164,8 @@ def random_cases(draw: st.DrawFn) -> ConvCase:
         (draw(st.integers(0, 5)), *size, groups * in_group),
         (taps, taps, in_group, groups * out_group),
     )
-    return ConvCase("random", x, kernel, padding=padding, groups=groups)
+    strides = draw(st.integers(1, 2)) if taps == 3 else 1
+    return ConvCase("random", x, kernel, strides, padding, groups=groups)
 
 
 @given(case=random_cases())
@@ -166,6 +183,8 @@ BITS_CASES = each(
         *CASES,
         ConvCase("many_tiles", (3, 40, 41, 33), (3, 3, 33, 65), padding="same"),
         ConvCase("many_filters", (3, 9, 9, 33), (3, 3, 33, 300), padding="same"),
+        ConvCase("many_strided_tiles", (3, 40, 41, 33), (3, 3, 33, 65), strides=2, padding="same"),
+        ConvCase("many_strided_filters", (1, 9, 9, 33), (3, 3, 33, 300), strides=2, padding="same"),
         ConvCase("many_adjoint_tiles", (3, 26, 26, 33), (3, 3, 33, 65)),
     )
 )
@@ -231,7 +250,16 @@ def test_streamed_kernels_are_exact(isa: str) -> None:
 # ---- non-finite values ----------------------------------------------------------------------------------
 
 
-@each(CASES, "ragged_tiles", "ragged_tiles_5x5", "padded_asymmetric", "grouped", "adjoint", "adjoint_5x5")
+@each(
+    CASES,
+    "ragged_tiles",
+    "ragged_tiles_5x5",
+    "padded_asymmetric",
+    "grouped",
+    "adjoint",
+    "adjoint_5x5",
+    "strided_ragged",
+)
 def test_what_reads_a_non_finite_value_is_non_finite(isa: str, case: ConvCase) -> None:
     """It may spread over its tile, but no further than a tile reaches, and not to other images."""
     x, kernel, bias, grad = integers(case)
@@ -281,6 +309,7 @@ def test_non_finite_kernels_spoil_their_filters_only(isa: str, case: ConvCase) -
         TransposeCase("valid", (3, 8, 8, 6), (3, 3, 7, 6)),
         TransposeCase("padded_5x5", (2, 4, 5, 6), (5, 5, 7, 6), padding=1),
         TransposeCase("grouped", (2, 4, 5, 6), (3, 3, 4, 6), groups=2),
+        TransposeCase("strided", (2, 9, 8, 6), (3, 3, 7, 6), strides=2, padding="same"),
     )
 )
 def test_transposed_convolutions(isa: str, case: TransposeCase) -> None:
@@ -294,7 +323,10 @@ def test_transposed_convolutions(isa: str, case: TransposeCase) -> None:
 @pytest.mark.parametrize(
     ("kernel", "options"),
     [
-        ((3, 3), {"strides": 2}),
+        ((3, 3), {"strides": (1, 2)}),
+        ((3, 3), {"strides": 3}),
+        ((5, 5), {"strides": 2}),
+        ((3, 3), {"strides": 2, "dilation_rate": 1, "dtype": "float64"}),
         ((3, 3), {"dilation_rate": (1, 2)}),
         ((3, 5), {}),
         ((1, 1), {}),
@@ -309,3 +341,34 @@ def test_other_shapes_are_a_value_error(kernel: tuple[int, int], options: dict[s
         ValueError, match=r"^conv2d: algorithm 'winograd' can't do this shape, expected one of"
     ):
         conv2d(x, kernels, **options)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "x", "kernel"),
+    [
+        ("winograd", (2, 26, 25, 32), (3, 3, 32, 40)),
+        ("direct", (2, 24, 25, 32), (3, 3, 32, 40)),
+        ("direct", (2, 26, 25, 31), (3, 3, 31, 40)),
+        ("direct", (2, 26, 25, 32), (3, 3, 32, 31)),
+    ],
+    ids=["large", "few_tiles", "few_channels", "few_filters"],
+)
+def test_auto_with_a_stride(chosen: str, x: tuple[int, ...], kernel: tuple[int, ...]) -> None:
+    """The two algorithms round differently."""
+    case = ConvCase("auto", x, kernel, strides=2, padding="same")
+    data, grad = drawn(case, 2)
+    weights = draw("auto kernel", kernel, FLOAT32)
+
+    def both_by(algorithm: str) -> tuple[Array, Array]:
+        options = {**case.options, "algorithm": algorithm}
+        return (
+            ops.conv2d(data, weights, **options),
+            ops.conv2d_backward(grad, data, weights, **options, needs=("x",))[0],
+        )
+
+    results = {name: both_by(name) for name in ("auto", "winograd", "direct")}
+    for auto, same, by_winograd, by_direct in zip(
+        results["auto"], results[chosen], results["winograd"], results["direct"], strict=True
+    ):
+        assert (by_winograd != by_direct).any()
+        assert_same_bits(auto, same)

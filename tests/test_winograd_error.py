@@ -32,6 +32,15 @@ CASES = (
     ConvCase("many_tiles", (4, 30, 31, 3), (3, 3, 3, 8), padding="same"),
 )
 
+STRIDED_CASES = (
+    ConvCase("one_tile_strided", (1, 9, 9, 1), (3, 3, 1, 3), strides=2),
+    ConvCase("one_tile_of_channels_strided", (1, 9, 9, 64), (3, 3, 64, 33), strides=2),
+    ConvCase("ragged_strided", (2, 19, 14, 17), (3, 3, 17, 20), strides=2, padding="same"),
+    ConvCase("padded_strided", (3, 28, 30, 33), (3, 3, 33, 16), strides=2, padding=1),
+    ConvCase("many_channels_strided", (1, 14, 14, 300), (3, 3, 300, 40), strides=2, padding=1),
+)
+"""Whose gradient of the kernel Winograd leaves to others."""
+
 
 # ---- data -----------------------------------------------------------------------------------------------
 
@@ -79,7 +88,7 @@ def worst_signs(case: ConvCase, of: str) -> list[Array]:
 
     The point is the one that weighs most in the result; the rest of the result cancels it.
     """
-    at = matrices(case.kernel[0])
+    at = matrices(case.kernel[0], case.strides)
     weights = {"y": at.outputs, "x": at.data, "kernel": at.taps}[of]
     inputs = {"y": (at.data, at.taps), "x": (at.outputs, at.taps), "kernel": (at.data, at.outputs)}[of]
     most = np.prod([np.abs(m).sum(axis=1) for m in inputs], axis=0) * np.abs(weights).max(axis=1)
@@ -124,9 +133,9 @@ def bound(case: ConvCase, of: str, arrays: list[Array]) -> float:
     x, kernel, grad = (float(np.abs(array).max(initial=0)) for array in arrays)
     r, m = case.kernel[0], outputs_of(case.kernel[0])
     if of == "y":
-        return normwise_bound(r, of, case.x[3], x, kernel)
+        return normwise_bound(r, of, case.x[3], x, kernel, case.strides)
     if of == "x":
-        return normwise_bound(r, of, case.kernel[3], grad, kernel)
+        return normwise_bound(r, of, case.kernel[3], grad, kernel, case.strides)
     n, p, q, _ = arrays[2].shape
     return normwise_bound(r, of, n * -(-p // m) * -(-q // m), x, grad)
 
@@ -137,6 +146,20 @@ def bound(case: ConvCase, of: str, arrays: list[Array]) -> float:
 def test_error(isa: str, case: ConvCase, kind: str, of: str) -> None:
     arrays = drawn(case, kind)
     assert_within(computed(case, of, arrays), exact(case, of, arrays), bound(case, of, arrays), FLOAT32)
+
+
+@pytest.mark.parametrize("of", ["y", "x"])
+@pytest.mark.parametrize("kind", DATA)
+@each(STRIDED_CASES)
+def test_error_with_a_stride(isa: str, case: ConvCase, kind: str, of: str) -> None:
+    arrays = drawn(case, kind)
+    assert_within(computed(case, of, arrays), exact(case, of, arrays), bound(case, of, arrays), FLOAT32)
+
+
+@each(STRIDED_CASES)
+def test_error_where_a_point_of_a_strided_tile_adds_up(isa: str, case: ConvCase) -> None:
+    arrays = worst_signs(case, "y")
+    assert_within(computed(case, "y", arrays), exact(case, "y", arrays), bound(case, "y", arrays), FLOAT32)
 
 
 @pytest.mark.parametrize("of", PASSES)
@@ -176,19 +199,28 @@ def one_tile(at: Matrices, of: str, arrays: list[Array]) -> Array:
     return result
 
 
-@pytest.mark.parametrize("of", PASSES)
-@each(CASES, "one_tile", "one_tile_5x5")
+ONE_TILE = [
+    *((case, of) for case in CASES[:2] for of in PASSES),
+    (STRIDED_CASES[0], "y"),
+]
+every_pass_of_a_tile = pytest.mark.parametrize(
+    ("case", "of"), ONE_TILE, ids=[f"{case.name}-{of}" for case, of in ONE_TILE]
+)
+
+
+@every_pass_of_a_tile
 def test_the_matrices_are_right(case: ConvCase, of: str) -> None:
     arrays = drawn(case, "normal")
-    error = np.abs(one_tile(matrices(case.kernel[0]), of, arrays) - exact(case, of, arrays)).max()
+    error = np.abs(
+        one_tile(matrices(case.kernel[0], case.strides), of, arrays) - exact(case, of, arrays)
+    ).max()
     assert error <= 1e-6 * bound(case, of, arrays)
 
 
-@pytest.mark.parametrize("of", PASSES)
-@each(CASES, "one_tile", "one_tile_5x5")
+@every_pass_of_a_tile
 def test_the_bound_notices_a_wrong_coefficient(case: ConvCase, of: str) -> None:
     """Each one in turn, wrong by an eighth of itself or of 1."""
-    right = matrices(case.kernel[0])
+    right = matrices(case.kernel[0], case.strides)
     arrays = drawn(case, "normal")
     for name, matrix in vars(right).items():
         for position in np.ndindex(matrix.shape):

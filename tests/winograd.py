@@ -24,29 +24,50 @@ TILE = 6
 POINTS = (0, 1, -1, 2, -2)  # and infinity
 
 
+PAIR_POINTS = (0, 1, -1, 2)  # and infinity: of two taps, F(4, 2)
+
+
 @dataclass(frozen=True)
 class Matrices:
-    """Of r taps, a row for each point: data (6, 6), outputs (6, m) and taps (6, r); B^T, A and G."""
+    """Of r taps, a row for each point: data (6, 6), outputs (6, m) and taps (6, r); B^T, A and G.
+
+    With a stride, data (9, 9), outputs (9, 4) and taps (9, 3).
+    """
 
     data: Array
     outputs: Array
     taps: Array
 
 
-def matrices(r: int) -> Matrices:
+def matrices(r: int, stride: int = 1) -> Matrices:
     """The Toom-Cook matrices, scaled so that only `taps` has fractions."""
-    others = [[q for q in POINTS if q != p] for p in POINTS]
-    data = np.zeros((TILE, TILE))
+    return toom_cook(POINTS, outputs_of(r), r) if stride == 1 else strided_matrices()
+
+
+def toom_cook(points: tuple[int, ...], m: int, r: int) -> Matrices:
+    """F(m, r) on these points and infinity."""
+    tile = len(points) + 1
+    others = [[q for q in points if q != p] for p in points]
+    data = np.zeros((tile, tile))
     for i, roots in enumerate(others):
-        data[i, :5] = np.poly(roots)[::-1]
-    data[5] = np.poly(POINTS)[::-1]
-    scale = np.array([*(np.prod(np.subtract(p, rest)) for p, rest in zip(POINTS, others, strict=True)), 1.0])
+        data[i, :-1] = np.poly(roots)[::-1]
+    data[-1] = np.poly(points)[::-1]
+    scale = np.array([*(np.prod(np.subtract(p, rest)) for p, rest in zip(points, others, strict=True)), 1.0])
 
     def powers(count: int) -> Array:
-        rows = np.vander(POINTS, count, increasing=True).astype(np.float64)
+        rows = np.vander(points, count, increasing=True).astype(np.float64)
         return np.vstack([rows, np.eye(count)[-1:]])
 
-    return Matrices(data, powers(outputs_of(r)), powers(r) / scale[:, None])
+    return Matrices(data, powers(m), powers(r) / scale[:, None])
+
+
+def strided_matrices() -> Matrices:
+    """Of 3 taps with stride 2: even inputs meet two taps, F(4, 2), and odd ones the middle tap."""
+    pair = toom_cook(PAIR_POINTS, 4, 2)
+    data, taps = np.zeros((9, 9)), np.zeros((9, 3))
+    data[:5, ::2], taps[:5, ::2] = pair.data, pair.taps
+    data[5:, 1::2], taps[5:, 1] = np.eye(4), 1
+    return Matrices(data, np.vstack([pair.outputs, np.eye(4)]), taps)
 
 
 def outputs_of(r: int) -> int:
@@ -54,12 +75,17 @@ def outputs_of(r: int) -> int:
     return TILE - r + 1
 
 
-def growth(r: int, of: str) -> float:
+def growth(r: int, of: str, stride: int = 1) -> float:
     """The greatest sum of magnitudes of an axis: of "y", of "x" or of "kernel", where all inputs are 1.
 
-    Of x, as the adjoint computes it: tiles of 6 pixels lie m apart and add up where they overlap.
+    Of x, as the adjoint computes it: tiles of 6 pixels lie m apart and add up where they overlap. With a
+    stride every pixel of x is a forward pass of its own, of two taps or of one.
     """
-    at = matrices(r)
+    if stride == 2 and of == "x":
+        at = toom_cook(PAIR_POINTS, 4, 2)
+        of = "y"
+    else:
+        at = matrices(r, stride)
     data, outputs, taps = np.abs(at.data), np.abs(at.outputs), np.abs(at.taps)
     if of == "y":
         sums = outputs.T @ (taps.sum(axis=1) * data.sum(axis=1))
@@ -74,24 +100,36 @@ def growth(r: int, of: str) -> float:
 ROUNDINGS = {(3, "y"): 20, (5, "y"): 22, (3, "x"): 21, (5, "x"): 26, (3, "kernel"): 20, (5, "kernel"): 18}
 """Those of a path through the transforms, beside one for each term of the sum over channels or tiles."""
 
+STRIDED_ROUNDINGS = {"y": 21, "x": 18}
 
-def normwise_bound(r: int, of: str, terms: int, most_x: float, most_y: float) -> float:
+
+def normwise_bound(r: int, of: str, terms: int, most_x: float, most_y: float, stride: int = 1) -> float:
     """The greatest error of any element, where `terms` channels, filters or tiles add up.
 
     `most_x` and `most_y` are the greatest magnitudes of the two arrays that are multiplied.
     """
-    growths = [growth(r, of)] if of != "x" else [growth(r, "x"), growth(r, "y")]  # adjoint or rotated kernel
-    return float(gamma(terms + ROUNDINGS[r, of], np.float32)) * max(growths) ** 2 * terms * most_x * most_y
+    if stride == 2:
+        roundings, most = STRIDED_ROUNDINGS[of], growth(r, of, stride)
+    else:
+        roundings = ROUNDINGS[r, of]
+        # Of x: the adjoint or the rotated kernel.
+        most = growth(r, of) if of != "x" else max(growth(r, "x"), growth(r, "y"))
+    return float(gamma(terms + roundings, np.float32)) * most**2 * terms * most_x * most_y
+
+
+def can_do(case: ConvCase | TransposeCase) -> bool:
+    """Whether there is a row of that name for forward and gradient of x, in float32."""
+    strides = {(3, 3): (1, 2, (2, 2)), (5, 5): (1,)}
+    return case.dilation_rate == 1 and case.strides in strides.get(case.kernel[:2], ())
 
 
 def with_winograd(
     expected: Expected, of: str, case: ConvCase | TransposeCase, data: Array, kernel: Array, channels: int
 ) -> Expected:
-    """Allow for Winograd's error where "auto" may choose it: float32, 3x3 or 5x5, at least 16 channels."""
-    slides_by_one = (case.strides, case.dilation_rate) == (1, 1)
-    square = kernel.shape[:2] in ((3, 3), (5, 5))
-    if data.dtype != np.float32 or not square or not slides_by_one or channels < 16:
+    """Allow for Winograd's error where "auto" may choose it: float32 with at least 16 channels."""
+    if data.dtype != np.float32 or not can_do(case) or channels < 16:
         return expected
     most_data, most_kernel = (float(np.abs(array).max(initial=0)) for array in (data, kernel))
-    bound = normwise_bound(kernel.shape[0], of, channels, most_data, most_kernel)
+    stride = 2 if case.strides in (2, (2, 2)) else 1
+    bound = normwise_bound(kernel.shape[0], of, channels, most_data, most_kernel, stride)
     return Expected(expected.value, expected.error + bound)

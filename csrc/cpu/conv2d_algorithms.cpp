@@ -57,6 +57,22 @@ bool winograd_input_gradient_pays(const Conv2dShape& shape) {
   return winograd_pays(shape, input_gradient_taps(shape.h, 0), input_gradient_taps(shape.w, 0));
 }
 
+template <class T>
+bool winograd_strided_can_do(const Conv2dShape& s) {
+  const auto slides_by_two = [](const WindowAxis& axis) {
+    return axis.window == 3 && axis.stride == 2 && axis.dilation == 1;
+  };
+  return std::is_same_v<T, float> && slides_by_two(s.h) && slides_by_two(s.w);
+}
+
+// Measured on AVX-512, 8 images, against direct: 56x56 with 128 channels 1.3 times as fast, and its gradient
+// of x 1.5 times; with 32 channels as fast and 1.1 times, with 16 slower. On 28x28 with 256 channels 1.1
+// and 1.2 times, 1.2 with a prepared kernel; on 14x14, four tiles, one image takes longer even then. Four
+// tiles along an axis save a quarter of the products at least, however ragged the last is.
+bool winograd_strided_pays(const Conv2dShape& s) {
+  return s.group_channels() >= 32 && s.group_filters() >= 32 && s.h.out > 12 && s.w.out > 12;
+}
+
 // Against the direct algorithm, 2 threads, AVX-512: 1.2 to 3.9 times as fast while tiles are full, 0.5 to 1.4
 // with fewer than 16 channels or filters, 0.8 to 1.2 where most of a tile lies behind the image (5x5 outputs,
 // two tiles of 4 each way). With few tiles the transform of the C x K sums costs what their products save.
@@ -85,9 +101,15 @@ template <>
 constexpr Forward<float> kWinogradForward<float> = winograd_forward;
 
 template <class T>
+constexpr Forward<T> kWinogradStridedForward = nullptr;
+template <>
+constexpr Forward<float> kWinogradStridedForward<float> = winograd_strided_forward;
+
+template <class T>
 constexpr Row<Forward<T>> kForward[] = {
     {Algorithm::kDirect, few_filters_a_group<T, 16>, any_shape, depthwise_forward<T>},
     {Algorithm::kWinograd, winograd_can_do<T>, winograd_forward_pays, kWinogradForward<T>},
+    {Algorithm::kWinograd, winograd_strided_can_do<T>, winograd_strided_pays, kWinogradStridedForward<T>},
     {Algorithm::kDirect, suits_grouped, any_shape, grouped_forward<T>},
     {Algorithm::kDirect, any_shape, any_shape, direct_forward<T>},
     {Algorithm::kReference, any_shape, any_shape, reference_forward<T>},
@@ -102,9 +124,16 @@ template <>
 constexpr InputGradient<float> kWinogradInputGradient<float> = winograd_input_gradient;
 
 template <class T>
+constexpr InputGradient<T> kWinogradStridedInputGradient = nullptr;
+template <>
+constexpr InputGradient<float> kWinogradStridedInputGradient<float> = winograd_strided_input_gradient;
+
+template <class T>
 constexpr Row<InputGradient<T>> kInputGradient[] = {
     {Algorithm::kDirect, few_filters_a_group<T, 16>, any_shape, depthwise_input_gradient<T>},
     {Algorithm::kWinograd, winograd_can_do<T>, winograd_input_gradient_pays, kWinogradInputGradient<T>},
+    {Algorithm::kWinograd, winograd_strided_can_do<T>, winograd_strided_pays,
+     kWinogradStridedInputGradient<T>},
     {Algorithm::kDirect, suits_grouped, any_shape, grouped_input_gradient<T>},
     {Algorithm::kDirect, few_channels, any_shape, few_channels_input_gradient<T>},
     {Algorithm::kDirect, any_shape, any_shape, direct_input_gradient<T>},

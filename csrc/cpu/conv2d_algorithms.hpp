@@ -43,6 +43,11 @@ ForwardAlgorithm<float> winograd_forward();
 Buffer winograd_input_gradient(const char* op, const Conv2dShape&, const float* grad, const float* kernel,
                                const float* bias);
 
+// 3x3 with stride 2 along both axes.
+ForwardAlgorithm<float> winograd_strided_forward();
+Buffer winograd_strided_input_gradient(const char* op, const Conv2dShape&, const float* grad,
+                                       const float* kernel, const float* bias);
+
 template <class T>
 ForwardAlgorithm<T> depthwise_forward();
 template <class T>

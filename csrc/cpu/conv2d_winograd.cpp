@@ -216,6 +216,7 @@ class WinogradRun {
         r.patches = s.result;
         r.tiles = count;
         r.filters = std::min(B, problem_.filters - panel * B);
+        r.accumulate = plan_.adjoint;
         r.bias = epilogue.bias ? epilogue.bias + panel * B : nullptr;
         r.addend = epilogue.addend ? epilogue.addend + panel * B : nullptr;
         r.relu = epilogue.relu;
@@ -254,12 +255,12 @@ class WinogradRun {
     patch.row += shared;
     patch.column += shared;
     kernels_.fetch({x, problem_.x_row, problem_.x_column, problem_.h.in, problem_.w.in, patch,
-                    plan_.h.outputs, std::min(problem_.channels, kChannels)});
+                    plan_.h.outputs, plan_.w.outputs, std::min(problem_.channels, kChannels)});
   }
 
   void fetch_result(const float* y, const WinogradPatch& patch, int64_t filters) const {
     kernels_.fetch({y, problem_.y_row, problem_.y_column, problem_.h.out, problem_.w.out, patch,
-                    plan_.h.outputs, filters});
+                    plan_.h.outputs, plan_.w.outputs, filters});
   }
 
   void fill_patches(const WinogradScratch& s, int64_t first, int64_t count) const {

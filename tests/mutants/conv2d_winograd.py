@@ -11,6 +11,7 @@ RELU = "test_winograd.py::test_relu_comes_last"
 ADDEND = "test_winograd.py::test_an_addend_comes_between_bias_and_relu"
 THREADS = "test_winograd.py::test_threads_do_not_change_a_bit"
 BATCH = "test_winograd.py::test_an_image_does_not_depend_on_its_batch"
+TRANSPOSED = "test_winograd.py::test_transposed_convolutions"
 STREAMED = "test_winograd.py::test_streamed_results_have_the_same_bits"
 STREAMED_KERNELS = "test_winograd.py::test_streamed_kernels_are_exact"
 ERROR = "test_winograd_error.py::test_error"
@@ -246,20 +247,20 @@ MUTANTS = {
         ),
         (
             "columns before the image are read",
-            "first_column(clamp(-patch.column, size))",
-            "first_column(clamp(-patch.column - 1, size))",
+            "first_column(clamp(-patch.column, Wide))",
+            "first_column(clamp(-patch.column - 1, Wide))",
             FORWARD,
         ),
         (
             "the last row of the image is left out",
-            "last_row(clamp(rows - patch.row, size))",
-            "last_row(clamp(rows - patch.row - 1, size))",
+            "last_row(clamp(rows - patch.row, High))",
+            "last_row(clamp(rows - patch.row - 1, High))",
             FORWARD,
         ),
         (
             "a patch that ends behind the image counts as whole",
-            "last_row == size && last_column == size",
-            "last_row >= size - 1 && last_column == size",
+            "last_row == High && last_column == Wide",
+            "last_row >= High - 1 && last_column == Wide",
             FORWARD,
         ),
         (
@@ -288,13 +289,7 @@ MUTANTS = {
         ),
         ("the addend is missing", "if (r.addend) v +=", "if (false) v +=", ADDEND),
         ("every pixel has the first one's addend", "r.addend + (to - r.y)", "r.addend + k", ADDEND),
-        ("tiles of the adjoint don't add up", "store(to, load(to) + v);", "store(to, v);", GRAD_X),
-        (
-            "edges of the adjoint don't add up",
-            "Add ? load_lanes(to, count) + v : finish(v, to)",
-            "finish(v, to)",
-            GRAD_X,
-        ),
+        ("tiles of the adjoint don't add up", "if (r.accumulate) v +=", "if (false) v +=", GRAD_X),
         (
             "a tail of filters is written whole",
             "store_partial(to, value, count);",
@@ -305,8 +300,8 @@ MUTANTS = {
         ("streamed results miss ReLU", "stream(to, finish(v, to));", "stream(to, v);", STREAMED),
         (
             "a streamed kernel is stored a vector off",
-            "            stream(point, v);",
-            "            stream(point + kLane, v);",
+            "stream(point, v);",
+            "stream(point + kLane, v);",
             STREAMED_KERNELS,
         ),
     ],
@@ -390,6 +385,69 @@ MUTANTS = {
             "the last channels of the kernel are not transformed",
             "ceil_div(problem_.channels, kPackChannels)",
             "problem_.channels / kPackChannels",
+            FORWARD,
+        ),
+    ],
+    "cpu/kernels/winograd_phase_transforms.hpp": [
+        ("an infinite point is wrong", "x[4] - x[2] - odd * 2.0f", "x[4] - x[2] + odd * 2.0f", FORWARD),
+        ("a transformed tap is wrong", "(w[1] - w[0]) * (1.0f / 6)", "(w[1] + w[0]) * (1.0f / 6)", GRAD_X),
+        ("an output is wrong", "odd + x[3] * 8.0f + x[4]", "odd + x[3] * 4.0f + x[4]", FORWARD),
+    ],
+    "cpu/conv2d_winograd_strided.cpp": [
+        ("odd origins are taken for even", "first = position & 1", "first = 0", FORWARD),
+        (
+            "the last of an odd number of positions is lost",
+            "ceil_div(std::max<int64_t>(0, axis.in - first), 2)",
+            "std::max<int64_t>(0, axis.in - first) / 2",
+            FORWARD,
+        ),
+        (
+            "the middle tap is the first",
+            "axis.first_tap + parity * axis.tap_stride",
+            "axis.first_tap",
+            FORWARD,
+        ),
+        ("columns have one phase", "j < (whole.w.taps > 1 ? 2 : 1)", "j < 1", FORWARD),
+        ("the last tiles of a column are lost", "ceil_div(p.h.out, kTile)", "p.h.out / kTile", GRAD_X),
+        (
+            "the last channels of the kernel are not transformed",
+            "chunks = ceil_div(channels_, kPackChannels)",
+            "chunks = std::max<int64_t>(1, channels_ / kPackChannels)",
+            FORWARD,
+        ),
+        ("every group has the kernel of the first", "group * phase.problem.kernel_group", "0", FORWARD),
+        (
+            "every group reads the first one's channels",
+            "x + phase.x_offset + group * channels_;",
+            "x + phase.x_offset;",
+            FORWARD,
+        ),
+        (
+            "phases replace each other",
+            "r.accumulate = accumulates_ && !first;",
+            "r.accumulate = false;",
+            FORWARD,
+        ),
+        (
+            "the first phase adds to what lay there",
+            "r.accumulate = accumulates_ && !first;",
+            "r.accumulate = accumulates_;",
+            FORWARD,
+        ),
+        ("every phase adds the bias", "ends = last || !accumulates_", "ends = true", FORWARD),
+        ("one phase of the gradient has the bias", "ends = last || !accumulates_", "ends = last", TRANSPOSED),
+        ("the addend is missing", "ends && epilogue.addend ?", "false ?", ADDEND),
+        ("every phase writes the first pixels", "p.h.out_offset * p.y_row", "0", GRAD_X),
+        (
+            "threads share a scratch",
+            "static_cast<char*>(scratch) + thread * one.bytes()",
+            "static_cast<char*>(scratch)",
+            THREADS,
+        ),
+        (
+            "the last task is dropped",
+            "parallel_for(threads_, tasks, [&]",
+            "parallel_for(threads_, tasks - 1, [&]",
             FORWARD,
         ),
     ],

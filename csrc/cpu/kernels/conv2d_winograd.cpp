@@ -5,6 +5,7 @@
 // result depends on where a block of tiles begins.
 #include "cpu/kernels/conv2d_winograd.hpp"
 
+#include "cpu/kernels/winograd_phase_transforms.hpp"
 #include "cpu/kernels/winograd_transforms.hpp"
 
 namespace konv::cpu::KONV_ISA {
@@ -42,32 +43,31 @@ KONV_INLINE void transpose(Vector<float>* v) {
   }
 }
 
-template <int R, bool Streamed, class Load>
+template <class Down, class Across, bool Streamed, class Load>
 KONV_INLINE void transform_taps(const WinogradKernel& k, float* panel, const Load& load_tap) {
-  transform_tile<KernelTransform<R>>(load_tap,
-                                     [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
-                                       float* point = panel + (i * kWinogradTile + j) * k.point_pitch;
-                                       if constexpr (Streamed)
-                                         stream(point, v);
-                                       else
-                                         store(point, v);
-                                     });
+  transform_tile<Down, Across>(load_tap, [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
+    float* point = panel + (i * Across::kOut + j) * k.point_pitch;
+    if constexpr (Streamed)
+      stream(point, v);
+    else
+      store(point, v);
+  });
 }
 
 // Filters are neighbours in memory: vectors over filters come as they are.
-template <int R, bool Streamed>
+template <class Down, class Across, bool Streamed>
 void transform_filters(const WinogradKernel& k) {
-  const bool whole = k.rows == R && k.columns == R && k.filters == kBlock;
+  const bool whole = k.rows == Down::kIn && k.columns == Across::kIn && k.filters == kBlock;
   for (int64_t c = 0; c < k.channels; ++c)
     for (int f = 0; f < kBlock; f += kLane) {
       const float* taps = k.kernel + c * k.channel_stride + f;
       float* panel = k.panel + c * kBlock + f;
       if (whole)
-        transform_taps<R, Streamed>(k, panel, [&](int i, int j) __attribute__((always_inline)) {
+        transform_taps<Down, Across, Streamed>(k, panel, [&](int i, int j) __attribute__((always_inline)) {
           return load(taps + i * k.row_stride + j * k.column_stride);
         });
       else
-        transform_taps<R, Streamed>(k, panel, [&](int i, int j) __attribute__((always_inline)) {
+        transform_taps<Down, Across, Streamed>(k, panel, [&](int i, int j) __attribute__((always_inline)) {
           const bool there = i < k.rows && j < k.columns && f < k.filters;
           return there ? load_lanes(taps + i * k.row_stride + j * k.column_stride, k.filters - f)
                        : Vector<float>{};
@@ -76,14 +76,14 @@ void transform_filters(const WinogradKernel& k) {
 }
 
 // Channels are neighbours in memory: blocks of channels x filters are transposed first.
-template <int R, bool Streamed>
+template <class Down, class Across, bool Streamed>
 void transform_channels(const WinogradKernel& k) {
   for (int64_t c = 0; c < k.channels; c += kLane)
     for (int f = 0; f < kBlock; f += kLane) {
-      Vector<float> taps[R * R][kLane];
-      for (int i = 0; i < R; ++i)
-        for (int j = 0; j < R; ++j) {
-          Vector<float>* tap = taps[i * R + j];
+      Vector<float> taps[Down::kIn * Across::kIn][kLane];
+      for (int i = 0; i < Down::kIn; ++i)
+        for (int j = 0; j < Across::kIn; ++j) {
+          Vector<float>* tap = taps[i * Across::kIn + j];
           const float* from = k.kernel + i * k.row_stride + j * k.column_stride + f * k.filter_stride + c;
           const bool there = i < k.rows && j < k.columns;
 #pragma GCC unroll 16
@@ -94,64 +94,67 @@ void transform_channels(const WinogradKernel& k) {
           transpose(tap);
         }
       for (int64_t lane = 0; lane < minimum(kLane, k.channels - c); ++lane)
-        transform_taps<R, Streamed>(k, k.panel + (c + lane) * kBlock + f,
-                                    [&](int i, int j)
-                                        __attribute__((always_inline)) { return taps[i * R + j][lane]; });
+        transform_taps<Down, Across, Streamed>(
+            k, k.panel + (c + lane) * kBlock + f,
+            [&](int i, int j) __attribute__((always_inline)) { return taps[i * Across::kIn + j][lane]; });
     }
 }
 
-template <int R>
+template <class Down, class Across = Down>
 void transform_kernel(const WinogradKernel& k) {
   if (k.streamed)
-    k.filter_stride == 1 ? transform_filters<R, true>(k) : transform_channels<R, true>(k);
+    k.filter_stride == 1 ? transform_filters<Down, Across, true>(k)
+                         : transform_channels<Down, Across, true>(k);
   else
-    k.filter_stride == 1 ? transform_filters<R, false>(k) : transform_channels<R, false>(k);
+    k.filter_stride == 1 ? transform_filters<Down, Across, false>(k)
+                         : transform_channels<Down, Across, false>(k);
   if (k.streamed) stream_fence();
 }
 
 // ---- data ----
 
-// The pixels [first, last) of a patch of `size` pixels an axis that lie in the image.
+// The pixels [first, last) of a patch of High x Wide pixels that lie in the image.
+template <int High, int Wide>
 struct Inside {
   int first_row, last_row, first_column, last_column;
 
   KONV_INLINE int clamp(int64_t position, int size) {
     return static_cast<int>(position < 0 ? 0 : position > size ? size : position);
   }
-  Inside(const WinogradPatch& patch, int64_t rows, int64_t columns, int size)
-      : first_row(clamp(-patch.row, size)),
-        last_row(clamp(rows - patch.row, size)),
-        first_column(clamp(-patch.column, size)),
-        last_column(clamp(columns - patch.column, size)) {}
+  Inside(const WinogradPatch& patch, int64_t rows, int64_t columns)
+      : first_row(clamp(-patch.row, High)),
+        last_row(clamp(rows - patch.row, High)),
+        first_column(clamp(-patch.column, Wide)),
+        last_column(clamp(columns - patch.column, Wide)) {}
 
-  bool whole(int size) const {
-    return first_row == 0 && first_column == 0 && last_row == size && last_column == size;
+  bool whole() const {
+    return first_row == 0 && first_column == 0 && last_row == High && last_column == Wide;
   }
   bool has(int row, int column) const {
     return row >= first_row && row < last_row && column >= first_column && column < last_column;
   }
 };
 
-template <class Transform>
+template <class Down, class Across = Down>
 void transform_data(const WinogradData& data) {
   const WinogradData d = data;  // a copy, which what is written can't alias
   for (int64_t t = 0; t < d.tiles; ++t) {
     const WinogradPatch& patch = d.patches[t];
-    const Inside inside(patch, d.rows, d.columns, Transform::kIn);
-    const bool whole = inside.whole(Transform::kIn);
+    const Inside<Down::kIn, Across::kIn> inside(patch, d.rows, d.columns);
+    const bool whole = inside.whole();
     for (int64_t c = 0; c < d.channels; c += kLane) {
       const float* x = d.x + patch.offset + c;
       float* points = d.points + t * d.tile_pitch + c;
       const auto put = [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
-        store(points + (i * kWinogradTile + j) * d.point_pitch, v);
+        store(points + (i * Across::kOut + j) * d.point_pitch, v);
       };
       if (whole && d.channels - c >= kLane)
-        transform_tile<Transform>(
+        transform_tile<Down, Across>(
             [&](int i, int j)
                 __attribute__((always_inline)) { return load(x + i * d.row_stride + j * d.column_stride); },
             put);
       else
-        transform_tile<Transform>(
+        transform_tile<Down, Across>(
             [&](int i, int j) __attribute__((always_inline)) {
               return inside.has(i, j) ? load_lanes(x + i * d.row_stride + j * d.column_stride, d.channels - c)
                                       : Vector<float>{};
@@ -163,8 +166,8 @@ void transform_data(const WinogradData& data) {
 
 void fetch(const WinogradPixels& p) {
   constexpr int64_t kLine = 64 / sizeof(float);
-  const int64_t last_row = minimum(p.size, p.rows - p.patch.row),
-                last_column = minimum(p.size, p.columns - p.patch.column);
+  const int64_t last_row = minimum(p.high, p.rows - p.patch.row),
+                last_column = minimum(p.wide, p.columns - p.patch.column);
   for (int64_t row = p.patch.row < 0 ? -p.patch.row : 0; row < last_row; ++row)
     for (int64_t column = p.patch.column < 0 ? -p.patch.column : 0; column < last_column; ++column) {
       const float* pixel = p.origin + p.patch.offset + row * p.row_stride + column * p.column_stride;
@@ -219,41 +222,40 @@ void multiply(const WinogradProducts& p) {
 
 // ---- results ----
 
-template <class Transform, bool Add, bool Streamed>
+template <class Down, class Across, bool Streamed>
 void transform_results_as(const WinogradResults& results) {
   const WinogradResults r = results;  // a copy, which what is written can't alias
   for (int64_t t = 0; t < r.tiles; ++t) {
     const WinogradPatch& patch = r.patches[t];
-    const Inside inside(patch, r.rows, r.columns, Transform::kOut);
-    const bool whole = inside.whole(Transform::kOut);
+    const Inside<Down::kOut, Across::kOut> inside(patch, r.rows, r.columns);
+    const bool whole = inside.whole();
     for (int64_t k = 0; k < r.filters; k += kLane) {
       const int64_t count = r.filters - k;
       const float* sums = r.sums + t * kBlock + k;
       float* y = r.y + patch.offset + k;
       const Vector<float> bias = r.bias ? load_lanes(r.bias + k, count) : Vector<float>{};
       const auto get = [&](int i, int j) __attribute__((always_inline)) {
-        return load(sums + (i * kWinogradTile + j) * r.sums_pitch);
+        return load(sums + (i * Across::kIn + j) * r.sums_pitch);
       };
       const auto finish = [&](Vector<float> v, const float* to) __attribute__((always_inline)) {
+        if (r.accumulate) v += load_lanes(to, count);
         if (r.bias) v += bias;
         if (r.addend) v += load_lanes(r.addend + (to - r.y), count);
         return r.relu ? relu<float>(v) : v;
       };
       if (whole && count >= kLane)
-        transform_tile<Transform>(get, [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
+        transform_tile<Down, Across>(get, [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
           float* to = y + i * r.row_stride + j * r.column_stride;
-          if constexpr (Add)
-            store(to, load(to) + v);
-          else if constexpr (Streamed)
+          if constexpr (Streamed)
             stream(to, finish(v, to));
           else
             store(to, finish(v, to));
         });
       else
-        transform_tile<Transform>(get, [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
+        transform_tile<Down, Across>(get, [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
           if (!inside.has(i, j)) return;
           float* to = y + i * r.row_stride + j * r.column_stride;
-          const Vector<float> value = Add ? load_lanes(to, count) + v : finish(v, to);
+          const Vector<float> value = finish(v, to);
           if (count >= kLane)
             store(to, value);
           else
@@ -263,22 +265,35 @@ void transform_results_as(const WinogradResults& results) {
   }
 }
 
-template <class Transform>
+template <class Down, class Across = Down>
 void transform_results(const WinogradResults& r) {
-  if (!r.streamed) return transform_results_as<Transform, false, false>(r);
-  transform_results_as<Transform, false, true>(r);
+  if (!r.streamed) return transform_results_as<Down, Across, false>(r);
+  transform_results_as<Down, Across, true>(r);
   stream_fence();
 }
 
 template <int R>
-constexpr WinogradTransforms kTransforms = {
-    kWinogradOutputs<R>, transform_kernel<R>, transform_results<OutputTransform<R>>,
-    transform_data<OutputAdjoint<R>>, transform_results_as<DataAdjoint, true, false>};
+constexpr WinogradTransforms kTransforms = {kWinogradOutputs<R>, transform_kernel<KernelTransform<R>>,
+                                            transform_results<OutputTransform<R>>,
+                                            transform_data<OutputAdjoint<R>>, transform_results<DataAdjoint>};
+
+template <class Down, class Across>
+constexpr WinogradPhaseTransforms kPhaseTransforms = {
+    Down::kPoints, Across::kPoints, transform_kernel<typename Down::Kernel, typename Across::Kernel>,
+    transform_data<typename Down::Data, typename Across::Data>,
+    transform_results<typename Down::Output, typename Across::Output>};
 
 }  // namespace
 
-extern const WinogradKernels kConv2dWinograd = {kBlock,         KONV_VECTOR_BYTES == 64,       kTransforms<3>,
-                                                kTransforms<5>, transform_data<DataTransform>, fetch,
-                                                multiply};
+extern const WinogradKernels kConv2dWinograd = {
+    kBlock,
+    KONV_VECTOR_BYTES == 64,
+    kTransforms<3>,
+    kTransforms<5>,
+    {{kPhaseTransforms<OneTap, OneTap>, kPhaseTransforms<OneTap, TwoTaps>},
+     {kPhaseTransforms<TwoTaps, OneTap>, kPhaseTransforms<TwoTaps, TwoTaps>}},
+    transform_data<DataTransform>,
+    fetch,
+    multiply};
 
 }  // namespace konv::cpu::KONV_ISA

@@ -64,37 +64,49 @@ struct WinogradResults {
   int64_t sums_pitch;
   const WinogradPatch* patches;
   int64_t tiles, filters;
-  const float* bias;    // may be null; the adjoint has none
+  bool accumulate;      // to what y holds, before all that follows
+  const float* bias;    // may be null
   const float* addend;  // likewise; laid out as y, and added after the bias
-  bool relu;            // the last of all; the adjoint has none
+  bool relu;            // the last of all
   float* y;             // the first filter
   int64_t row_stride, column_stride;
   int64_t rows, columns;
   bool streamed;  // past the caches; then y and its strides are aligned to a vector, and filters fill vectors
 };
 
-// size x size pixels of an image, from the patch's first on.
+// high x wide pixels of an image, from the patch's first on.
 struct WinogradPixels {
   const float* origin;  // from which the patch's offset counts
   int64_t row_stride, column_stride;
   int64_t rows, columns;  // of an image
   WinogradPatch patch;
-  int64_t size, channels;
+  int64_t high, wide, channels;
 };
 
 // The transforms for kernels of R x R taps.
 struct WinogradTransforms {
   int outputs;  // m, an axis: 4 for 3x3, 2 for 5x5
   void (*kernel)(const WinogradKernel&);
-  void (*results)(const WinogradResults&);          // overwrites y
+  void (*results)(const WinogradResults&);
   void (*adjoint_data)(const WinogradData&);        // from patches of m x m
-  void (*adjoint_results)(const WinogradResults&);  // adds 6x6 to y
+  void (*adjoint_results)(const WinogradResults&);  // to patches of 6x6, which overlap: accumulates
+};
+
+// Those for one or two taps an axis, of which a stride of two leaves one in each of its phases
+// (winograd_phase_transforms.hpp). Along an axis of two taps a tile has five points and makes four results,
+// along an axis of one it is a single pixel.
+struct WinogradPhaseTransforms {
+  int row_points, column_points;
+  void (*kernel)(const WinogradKernel&);
+  void (*data)(const WinogradData&);
+  void (*results)(const WinogradResults&);
 };
 
 struct WinogradKernels {
   int block_filters;
   bool can_stream;  // a vector fills a line of the cache: less would be written to memory twice
   WinogradTransforms taps3, taps5;
+  WinogradPhaseTransforms phases[2][2];  // of one or two taps down and across
   void (*data)(const WinogradData&);
   void (*fetch)(const WinogradPixels&);  // starts to bring them into L2
   void (*products)(const WinogradProducts&);

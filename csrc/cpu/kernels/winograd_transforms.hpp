@@ -130,41 +130,41 @@ struct KernelAdjoint {
 };
 
 // Rows [First, Last) of a transformed tile.
-template <class Transform, int First, int Last, class Load, class Store>
+template <class Down, class Across, int First, int Last, class Load, class Store>
 KONV_INLINE void transform_rows(const Load& load, const Store& store) {
-  constexpr int kIn = Transform::kIn, kOut = Transform::kOut;
-  WinogradVector half[Last - First][kIn];
+  WinogradVector half[Last - First][Across::kIn];
 #pragma GCC unroll 6
-  for (int column = 0; column < kIn; ++column) {
-    WinogradVector from[kIn], to[kOut];
+  for (int column = 0; column < Across::kIn; ++column) {
+    WinogradVector from[Down::kIn], to[Down::kOut];
 #pragma GCC unroll 6
-    for (int row = 0; row < kIn; ++row) from[row] = load(row, column);
-    Transform::apply(from, to);
+    for (int row = 0; row < Down::kIn; ++row) from[row] = load(row, column);
+    Down::apply(from, to);
 #pragma GCC unroll 6
     for (int row = First; row < Last; ++row) half[row - First][column] = to[row];
   }
 #pragma GCC unroll 6
   for (int row = First; row < Last; ++row) {
-    WinogradVector to[kOut];
-    Transform::apply(half[row - First], to);
+    WinogradVector to[Across::kOut];
+    Across::apply(half[row - First], to);
 #pragma GCC unroll 6
-    for (int column = 0; column < kOut; ++column) store(row, column, to[column]);
+    for (int column = 0; column < Across::kOut; ++column) store(row, column, to[column]);
   }
 }
 
-// The transform of columns, then of rows. load(row, column) and store(row, column, vector) go straight from
-// and to memory: a copy of the tile in a local array would cost a fifth. From 6x6 to 6x6, the 36 vectors
-// between the two passes exceed 32 registers: the first and the last row, which take half of the pixels, go
-// by themselves, and those pixels are loaded again (B^T d B from L2: 199 -> 151 cycles a vector).
-template <class Transform, class Load, class Store>
+// The transform of columns ("down"), then of rows ("across"). load(row, column) and store(row, column,
+// vector) go straight from and to memory: a copy of the tile in a local array would cost a fifth. From 6x6 to
+// 6x6, the 36 vectors between the two passes exceed 32 registers: the first and the last row, which take half
+// of the pixels, go by themselves, and those pixels are loaded again (B^T d B from L2: 199 -> 151 cycles a
+// vector).
+template <class Down, class Across = Down, class Load, class Store>
 KONV_INLINE void transform_tile(const Load& load, const Store& store) {
-  constexpr int kOut = Transform::kOut;
-  if constexpr (Transform::kIn * kOut == 36) {
-    transform_rows<Transform, 0, 1>(load, store);
-    transform_rows<Transform, 1, kOut - 1>(load, store);
-    transform_rows<Transform, kOut - 1, kOut>(load, store);
+  constexpr int kOut = Down::kOut;
+  if constexpr (kOut * Across::kIn == 36) {
+    transform_rows<Down, Across, 0, 1>(load, store);
+    transform_rows<Down, Across, 1, kOut - 1>(load, store);
+    transform_rows<Down, Across, kOut - 1, kOut>(load, store);
   } else {
-    transform_rows<Transform, 0, kOut>(load, store);
+    transform_rows<Down, Across, 0, kOut>(load, store);
   }
 }
 
