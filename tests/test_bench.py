@@ -11,7 +11,7 @@ from konv.bench import summary
 from konv.bench.layer import LISTS, SHAPES, Layer, find_layers, read_layers
 from konv.bench.libraries import channels_first, konv_network
 from konv.bench.network import NETWORKS, Network, Operation
-from konv.bench.prepared import Prepared, prepare_layer
+from konv.bench.prepared import MOST_COPIES, Prepared, prepare_layer
 
 HEADER = "name,op,N,H,W,C,K,R,S,stride,padding\n"
 GIGA = 1e9
@@ -215,6 +215,13 @@ def test_copies_are_twice_the_cache(pixels):
     assert len({inputs["x"].ctypes.data for inputs in prepared.inputs}) == len(prepared.inputs)
     cached = Layer("a", "relu", 1, pixels, 1, 100, cached=1)
     assert len(prepare_layer(Recorder(cached), "forward", cache_bytes=100_000).inputs) == 1
+
+
+def test_copies_of_tiny_inputs_are_few():
+    layer = Layer("a", "relu", 1, 1, 1, 1)
+    prepared = prepare_layer(Recorder(layer), "forward", cache_bytes=32 << 20)  # else 16 million
+    assert len(prepared.inputs) == MOST_COPIES
+    assert all(layer.input_bytes("forward") > 2 * (32 << 20) // MOST_COPIES for layer in members("classic"))
 
 
 def test_calls_take_turns_through_the_copies():

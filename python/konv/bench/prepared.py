@@ -12,6 +12,10 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
+# So many inputs of 4 KiB take twice a cache of 32 MiB. Copies of less take longer to make, and more memory,
+# than they are worth: a call takes longer than to read them.
+MOST_COPIES = 1 << 14
+
 
 @dataclass
 class Prepared:
@@ -59,10 +63,11 @@ class Prepared:
 def prepare_layer(own: Any, which: str, cache_bytes: int) -> Prepared:
     """Prepare a pass of a peer's own layer (`KonvLayer` and the like).
 
-    There are so many copies that they take twice the last cache, or one where it may be cached.
+    There are so many copies that they take twice the last cache, up to MOST_COPIES, or one where it may be
+    cached.
     """
     layer, data = own.layer, own.layer.data()
-    copies = 1 if layer.cached else -(-2 * cache_bytes // layer.input_bytes(which))
+    copies = 1 if layer.cached else min(MOST_COPIES, -(-2 * cache_bytes // layer.input_bytes(which)))
     return Prepared(
         getattr(own, f"{layer.op}_{which}"),
         [own.place(data) for _ in range(copies)],
