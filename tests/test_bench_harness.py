@@ -166,6 +166,15 @@ def test_a_worker_that_ends(konv):
         konv.prepare("call", bare=True)
 
 
+@pytest.mark.parametrize("said", ["no JSON", "[1]", '{"hello": 1}'])
+def test_what_is_no_python(said, tmp_path):
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nread line\necho '{said}'\n")
+    program.chmod(0o700)
+    with pytest.raises(ChildProcessError, match=r"^torch_nchw: its interpreter must run .*worker\.py, but"):
+        Peer("torch_nchw", str(program), threads=1)
+
+
 def test_memory_at_most(konv):
     layer = {
         "name": "a",

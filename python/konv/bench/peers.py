@@ -118,7 +118,13 @@ class Peer:
         line = self._answers.readline()
         if not line:
             raise ChildProcessError(f"{self.name}: its process ended, exit status {self._process.wait()}")
-        answer = json.loads(line)
+        answer: Any = None
+        with suppress(ValueError):
+            answer = json.loads(line)
+        if not isinstance(answer, dict) or not answer.keys() & {"answer", "error"}:
+            raise ChildProcessError(
+                f"{self.name}: its interpreter must run {WORKER}, but answers {line[:60]!r}"
+            )
         if "error" in answer:
             raise ChildProcessError(f"{self.name}: {answer['error']}")
         return answer["answer"]
