@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+
+from konv.cli import main
 
 CSV = "name,op,N,H,W,C,K,R,S,padding,count\nsmall,conv,1,8,8,8,8,3,3,1,2\nrows,relu,1,8,8,8\n"
 
@@ -93,6 +96,7 @@ def test_picture(layers, tmp_path):
             ["--json", "/no/such/folder/x"],
             "argument --json: must be a file in a folder that is there, received",
         ),
+        (["--json", "/dev/null"], "argument --json: must be a file in a folder that is there, received"),
         (["calls", "--plot", "x.png"], "argument --plot: draws only inference, layers, step"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -102,6 +106,13 @@ def test_bad_arguments(arguments, message):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"konv bench: {message}")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_that_can_not_be_written_to(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
+    with pytest.raises(SystemExit, match="2"):
+        main(["bench", "--json", str(tmp_path / "x.json")])
+    assert "argument --json: must be in a folder that can be written to, received" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def draw(report: Mapping[str, Any], picture: Path) -> None:
     figure.suptitle(f"{report['machine']['cpu']}, {report['threads']} threads")
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
-    write_whole("konv bench", str(picture), content.getvalue())
+    write_whole("--plot", str(picture), content.getvalue())
 
 
 def _bars(report: Mapping[str, Any]) -> Iterator[Bars]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def run(options: argparse.Namespace) -> None:
     for section in chosen:
         report[section] = measure[section]()
     if options.json is not None:
-        write_whole("konv bench", str(options.json), json.dumps(report, indent=1).encode() + b"\n")
+        write_whole("--json", str(options.json), json.dumps(report, indent=1).encode() + b"\n")
         print(f"saved {options.json}")
     if options.plot is not None:
         plot.draw(report, options.plot)
@@ -125,8 +126,11 @@ def _section(text: str) -> str:
 def _file(text: str) -> Path:
     """Type of an option that takes a file to write, checked before the work."""
     path = Path(text)
-    if not text or path.is_dir() or not path.parent.is_dir():
+    is_other = path.exists() and not path.is_file()  # a folder, a device
+    if not text or is_other or not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"must be a file in a folder that is there, received {text!r}")
+    if not os.access(path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"must be in a folder that can be written to, received {text!r}")
     return path
 
 
