@@ -11,6 +11,8 @@ GRADIENTS = "test_activations.py::test_gradients"
 LIMITS = "test_activations.py::test_limits_and_nan"
 RELU_BACKWARD = "test_relu.py::test_relu_backward"
 ZEROS = "test_exponential.py::test_signs_of_zero"
+EXPONENTIALS = "test_softmax.py::test_exponentials"
+SOFTMAX = "test_softmax.py::test_softmax"
 
 MUTANTS = {
     "cpu/kernels/activations.cpp": [
@@ -51,9 +53,45 @@ MUTANTS = {
             "the series is a term short in float64",
             "constexpr int kTerms = 13,",
             "constexpr int kTerms = 12,",
-            "test_softmax.py::test_exponentials",
+            EXPONENTIALS,
+        ),
+        ("e^x ends too early", "kLeast = -104,", "kLeast = -95,", EXPONENTIALS),
+        ("e^x ends too early in float64", "kLeast = -746,", "kLeast = -720,", EXPONENTIALS),
+        (
+            "2^n is one factor",
+            "const auto half = e.biased >> 1;",
+            "const auto half = e.biased - Of::kBias;",
+            EXPONENTIALS,
         ),
         ("e^x overflows too early", "kMost = 89;", "kMost = 87;", ERRORS),
         ("e^x - 1 ends too early", "kLeastOfLessOne = -18;", "kLeastOfLessOne = -14;", ERRORS),
+    ],
+    "cpu/kernels/softmax.cpp": [
+        (
+            "lanes behind the row are summed",
+            "if (count < kLanes<T>) e = only_first<T>(e, count, T{0});",
+            "",
+            SOFTMAX,
+        ),
+        (
+            "lanes behind the row may be the largest",
+            "only_first<T>(v, count, kLeast)",
+            "v",
+            SOFTMAX,
+        ),
+    ],
+    "cpu/softmax.cpp": [
+        (
+            "labels beyond the classes pass",
+            "labels[row] < 0 || labels[row] >= shape.classes",
+            "labels[row] < 0",
+            "test_softmax.py::test_errors_of_the_kernel_module",
+        ),
+        (
+            "all rows take one scale",
+            "scale[one_scale ? 0 : row]",
+            "scale[0]",
+            "test_softmax.py::test_sparse",
+        ),
     ],
 }
