@@ -16,6 +16,8 @@ import pytest
 from arrays import Array, draw
 from cases import ConvCase, each
 from konv import _core, ops
+from konv.activations import softmax
+from konv.losses import CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy
 from reference import Shape
 from tolerance import assert_same_bits
 
@@ -40,12 +42,33 @@ def test_elementwise(isa: str, dtype: np.dtype[Any], tail: int) -> None:
         lambda part: ops.relu_backward(grad[part], x[part]),
         lambda part: _core.add(x[part], grad[part], False),
         lambda part: _core.add(x[part], grad[part], True),
+        lambda part: _core.silu(x[part]),
+        lambda part: _core.silu_backward(grad[part], x[part]),
         lambda part: _core.dropout(x[part], 3, part.start or 0, 0.5),
     ]
     middle = x.size // 2
     for op in ops_of_parts:
         parts = [op(slice(0, middle)), op(slice(middle, None))]
         assert_same_bits(op(slice(None)), np.concatenate(parts))
+
+
+@pytest.mark.parametrize("classes", [21, 64])
+def test_softmax(isa: str, dtype: np.dtype[Any], classes: int) -> None:
+    """Rows of 21 are aligned to no vector, and labels are subtracted behind rows of 64 that are streamed."""
+    rows = STREAMED // (classes * dtype.itemsize) + 3
+    z = large(5, rows * classes - STREAMED // dtype.itemsize, dtype).reshape(rows, classes)
+    last = slice(-3, None)
+    assert_same_bits(softmax(z)[last], softmax(z[last]))
+    labels = np.arange(rows) % classes
+    one_hot = np.eye(classes, dtype=dtype)[labels]
+    losses: list[tuple[Loss, Array]] = [
+        (SparseCategoricalCrossentropy(from_logits=True), labels),
+        (CategoricalCrossentropy(from_logits=True), one_hot),
+    ]
+    for loss, targets in losses:
+        _, gradient = loss.per_sample(targets, z)
+        _, alone = loss.per_sample(targets[last], z[last])
+        assert_same_bits(gradient(0.5)[last], alone(0.5))
 
 
 def check_images_alone(case: ConvCase, dtype: np.dtype[Any], streamed: int) -> None:

@@ -74,6 +74,12 @@ MUTANTS = {
             SOFTMAX,
         ),
         (
+            "rows that no vector is aligned to are streamed",
+            "!is_aligned(b.y) || b.columns % kLanes<T> != 0",
+            "!is_aligned(b.y)",
+            "test_streaming.py::test_softmax",
+        ),
+        (
             "lanes behind the row may be the largest",
             "only_first<T>(v, count, kLeast)",
             "v",
@@ -90,7 +96,7 @@ MUTANTS = {
         (
             "all rows take one scale",
             "scale[one_scale ? 0 : row]",
-            "scale[0]",
+            "scale[one_scale ? 0 : 0]",
             "test_softmax.py::test_sparse",
         ),
     ],
