@@ -125,7 +125,7 @@ def test_sums_with_convolutions(isa: str, algorithm: str, size: tuple[int, int],
     assert_same_bits(whole, np.concatenate(parts))
 
 
-@pytest.mark.parametrize("channels", [16, 21])
+@pytest.mark.parametrize("channels", [16, 21, 64])
 def test_pooling(isa: str, dtype: np.dtype[Any], channels: int) -> None:
     shape: Shape = (STREAMED // (16 * channels * dtype.itemsize) + 3, 4, 4, channels)
     x = large(3, shape[0] * 16 * channels - STREAMED // dtype.itemsize, dtype).reshape(shape)

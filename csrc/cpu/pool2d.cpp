@@ -42,6 +42,14 @@ struct PoolTasks {
   int64_t channel_blocks, column_blocks, count;
 };
 
+// Behind the last row of the source, counted over all images, that row i of the result gathers.
+template <class Spans>
+int64_t end_of_sources(const Spans& h, int64_t i) {
+  const PoolSpan span = h.span(i % h.results());
+  const int64_t end = span.count == 0 ? 0 : span.first + (span.count - 1) * h.step().source + 1;
+  return i / h.results() * h.sources() + end;
+}
+
 // Runs run(row, source_offset, result_offset) on every row of every task; the offsets are those of row.source
 // and row.result, for arrays of the same shape.
 template <class T, class Spans, class Run>
@@ -57,6 +65,9 @@ void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* s
   const bool whole_rows = tasks.column_blocks == 1;
   const bool spread = h.most() == 1 && w.tiles(), ascending = spread || w.period() == 1;
   const bool alone = ascending && tasks.channel_blocks == 1;  // nobody else writes between a task's pixels
+  // From the caches it would only take time.
+  const bool fetches = whole_rows && tasks.channel_blocks == 1 &&
+                       worth_streaming(source_size * static_cast<int64_t>(sizeof(T)));
   int64_t positions;  // too many for int64 are read by nobody: argmax refuses those that int32 can't count
   const bool countable = !__builtin_mul_overflow(shape.h.window, shape.w.window, &positions);
   parallel_for(threads_for(tasks.count, work), tasks.count, [&](int64_t task, int) {
@@ -76,6 +87,7 @@ void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* s
     row.run_count = make_runs(w, first_column, row.pixels, spread, runs);
     row.streamed = streamed;
     const int64_t end_row = std::min(first_row + tasks.rows, all_rows);
+    int64_t read = end_of_sources(h, first_row);  // rows of the source
     for (int64_t i = first_row; i < end_row; ++i) {
       row.row = h.span(i % h.results());
       const int64_t source_offset = i / h.results() * h.sources() * row.source_row + first_channel;
@@ -84,6 +96,13 @@ void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* s
       row.result = result + result_offset;
       row.source_left = source_size - source_offset;
       if (alone) row.result_left = (whole_rows ? (end_row - i) * w.results() : row.pixels) * C;
+      row.ahead_count = 0;
+      if (fetches && i + 1 < end_row) {
+        const int64_t next = std::max(read, end_of_sources(h, i + 1));
+        row.ahead = source + read * row.source_row;
+        row.ahead_count = (next - read) * row.source_row;
+        read = next;
+      }
       run(row, source_offset, result_offset);
     }
     if (streamed) end_streaming();

@@ -15,38 +15,31 @@ EMPTY_WINDOW = "test_pooling.py::test_window_without_pixels"
 RELU = "test_relu.py::test_relu"
 
 MUTANTS = {
-    "cpu/kernels/pool2d.cpp": [
-        ("the last of equal maxima wins", "!(value <= best)", "!(value < best)", MAX),
-        ("a NaN never wins", "(!(value <= best))", "(value > best)", MAX),
-        ("a NaN loses against what follows", "(!(value <= best)) & (best == best)", "!(value <= best)", MAX),
+    "cpu/kernels/pool2d_gather.hpp": [
+        ("the last of equal maxima wins", "(value <= best) |", "(value < best) |", MAX),
+        ("a NaN never wins", "(value <= best) |", "(~(value > best)) |", MAX),
+        ("a NaN loses against what follows", " | (best != best)", "", MAX),
         (
-            "the maximum starts from zero",
-            "++v) best[v] = V{} - static_cast<T>(__builtin_inf());",
-            "++v) best[v] = V{};",
-            MAX,
+            "the maximum of no pixels is zero",
+            "return Chunk<T, Lanes>{} - ",
+            "return Chunk<T, Lanes>{} * ",
+            EMPTY_WINDOW,
         ),
-        ("argmax is off by the padding", "r.row.tap * r.window_columns + run.tap", "run.tap", MAX),
         (
-            "argmax swaps height and width",
-            "r.row_step.tap * r.window_columns",
-            "r.row_step.tap * r.row.count",
-            MAX,
+            "the position in a window without pixels is left as it was",
+            "store_chunk(argmax + to, Chunk<Index, Lanes>{});",
+            "",
+            EMPTY_WINDOW,
+        ),
+        (
+            "quarters of streamed positions change places",
+            "_mm512_maskz_inserti32x4(-1, all, reinterpret_cast<__m128i>(quarters[2]), 2)",
+            "_mm512_maskz_inserti32x4(-1, all, reinterpret_cast<__m128i>(quarters[1]), 2)",
+            "test_streaming.py::test_pooling",
         ),
         ("the grid loses its last column", "j < columns; ++j", "j < columns - 1; ++j", SUM),
-        (
-            "the grid loses its last row",
-            "i < run.rows; ++i",
-            "i < run.rows - 1; ++i",
-            MAX,
-        ),
-        ("the dilation is ignored", "(run.spread ? 1 : r.column_step.source)", "1", SUM),
-        (
-            "sums have the wrong sign",
-            "row_sum[v] += load_chunk",
-            "row_sum[v] -= load_chunk",
-            SUM,
-        ),
-        ("averages divide by the height only", "r.row.divisor * run.divisor", "r.row.divisor", AVG),
+        ("the grid loses its last row", "i < run.rows; ++i", "i < run.rows - 1; ++i", MAX),
+        ("sums have the wrong sign", "into[v] += load_chunk", "into[v] -= load_chunk", SUM),
         (
             "a pixel of tiles takes the gradient of its neighbours",
             "where[v] == here ?",
@@ -54,6 +47,17 @@ MUTANTS = {
             MAX_BACKWARD,
         ),
         ("a pixel takes the gradient of its neighbours", ") == here ?", ") <= here ?", MAX_BACKWARD),
+    ],
+    "cpu/kernels/pool2d.cpp": [
+        ("argmax is off by the padding", "r.row.tap * r.window_columns + run.tap", "run.tap", MAX),
+        (
+            "argmax swaps height and width",
+            "r.row_step.tap * r.window_columns",
+            "r.row_step.tap * r.row.count",
+            MAX,
+        ),
+        ("the dilation is ignored", "(run.spread ? 1 : r.column_step.source)", "1", SUM),
+        ("averages divide by the height only", "r.row.divisor * run.divisor", "r.row.divisor", AVG),
         (
             "wide pixels run over the end of the result",
             "left < 0 ? 0 : minimum(run.pixels, left / grid.result_step + 1)",

@@ -55,6 +55,12 @@ template <class To, class From, int Lanes>
 KONV_INLINE Chunk<To, Lanes> convert_chunk(Chunk<From, Lanes> v) {
   if constexpr (Lanes == 1) {
     return static_cast<To>(v);
+#if KONV_VECTOR_BYTES == 64
+  } else if constexpr (Lanes == 16 && sizeof(To) == 1 && sizeof(From) == 4) {
+    return reinterpret_cast<Chunk<To, Lanes>>(_mm512_maskz_cvtepi32_epi8(-1, reinterpret_cast<__m512i>(v)));
+  } else if constexpr (Lanes == 16 && sizeof(To) == 4 && sizeof(From) == 1) {
+    return reinterpret_cast<Chunk<To, Lanes>>(_mm512_maskz_cvtepu8_epi32(-1, reinterpret_cast<__m128i>(v)));
+#endif
   } else if constexpr (sizeof(To) > 2 * sizeof(From)) {
     typedef typename SignedOf<2 * sizeof(From)>::Type Middle;
     return convert_chunk<To, Middle, Lanes>(__builtin_convertvector(v, Chunk<Middle, Lanes>));

@@ -52,6 +52,9 @@ struct PoolRow {
   // Elements that may be read from `source` on and, beside those of later pixels, overwritten from `result`
   // on (0 unless runs go up).
   int64_t source_left, result_left;
+  // What rows after this one read; a kernel fetches it into L2 meanwhile.
+  const T* ahead;
+  int64_t ahead_count;
   bool streamed;  // the result is written past the caches, where whole vectors of channels are aligned
 };
 
