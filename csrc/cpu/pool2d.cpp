@@ -17,7 +17,7 @@ namespace {
 constexpr double kTaskWork = 1 << 16;       // source elements that a task reads at least, about 15 us
 constexpr int64_t kTaskColumns = 256;       // at most: their runs lie on the stack
 constexpr int64_t kChannelGranule = 64;     // so that tasks share no cache line
-constexpr int64_t kDividedBytes = 1 << 19;  // of gradients, for each thread: half of L2
+constexpr int64_t kDividedBytes = 1 << 19;  // of gradients, for a task: half of L2
 
 // How many of `items`, of `work` source elements each, make a task.
 int64_t items_of_task(double task_work, double work, int64_t items) {
@@ -42,7 +42,24 @@ struct PoolTasks {
   int64_t channel_blocks, column_blocks, count;
 };
 
-// Behind the last row of the source, counted over all images, that row i of the result gathers.
+// What is gathered, rows counted over all images; source and result may begin at a later row.
+template <class T, class Spans>
+struct Gathering {
+  Spans h, w;
+  int64_t C;
+  const T* source;
+  int64_t first_source_row, source_rows;  // in memory
+  T* result;
+  int64_t first_result_row;
+  bool streamed;
+};
+
+// A part of the result.
+struct PoolPart {
+  int64_t first_row, end_row, first_column, columns, first_channel, channels;  // columns <= kTaskColumns
+};
+
+// Behind the last row of the source that row i of the result gathers.
 template <class Spans>
 int64_t end_of_sources(const Spans& h, int64_t i) {
   const PoolSpan span = h.span(i % h.results());
@@ -50,8 +67,57 @@ int64_t end_of_sources(const Spans& h, int64_t i) {
   return i / h.results() * h.sources() + end;
 }
 
-// Runs run(row, source_offset, result_offset) on every row of every task; the offsets are those of row.source
-// and row.result, for arrays of the same shape.
+// Runs run(row, source_offset, result_offset) on every row of a part; the offsets are those of row.source and
+// row.result, for arrays of the same shape.
+template <class T, class Spans, class Run>
+void gather_part(const Gathering<T, Spans>& g, const PoolPart& part, const Run& run) {
+  const Spans &h = g.h, &w = g.w;
+  const bool all_columns = part.columns == w.results(), all_channels = part.channels == g.C;
+  const bool spread = h.most() == 1 && w.tiles(), ascending = spread || w.period() == 1;
+  PoolRun runs[kTaskColumns];
+  PoolRow<T> row{};
+  row.source = g.source + part.first_channel;
+  row.source_row = w.sources() * g.C;
+  row.source_left = g.source_rows * row.source_row - part.first_channel;
+  row.pixel_size = g.C;
+  row.row_step = h.step();
+  row.column_step = w.step();
+  row.pixels = part.columns;
+  row.channels = part.channels;
+  row.runs = runs;
+  row.run_count = make_runs(w, part.first_column, part.columns, spread, runs);
+  row.streamed = g.streamed;
+  // From the caches it would only take time.
+  const bool fetches = all_columns && all_channels &&
+                       worth_streaming(g.source_rows * row.source_row * static_cast<int64_t>(sizeof(T)));
+  int64_t read = end_of_sources(h, part.first_row);  // rows of the source
+  for (int64_t i = part.first_row; i < part.end_row; ++i) {
+    row.row = h.span(i % h.results());
+    row.row.first += i / h.results() * h.sources() - g.first_source_row;
+    const int64_t result_offset =
+        ((i - g.first_result_row) * w.results() + part.first_column) * g.C + part.first_channel;
+    row.result = g.result + result_offset;
+    if (ascending && all_channels)  // nobody else writes between the pixels
+      row.result_left = (all_columns ? (part.end_row - i) * w.results() : part.columns) * g.C;
+    row.ahead_count = 0;
+    if (fetches && i + 1 < part.end_row) {
+      const int64_t next = std::max(read, end_of_sources(h, i + 1));
+      row.ahead = g.source + (read - g.first_source_row) * row.source_row;
+      row.ahead_count = (next - read) * row.source_row;
+      read = next;
+    }
+    run(row, part.first_channel, result_offset);
+  }
+}
+
+// The same on whole rows.
+template <class T, class Spans, class Run>
+void gather_rows(const Gathering<T, Spans>& g, int64_t first_row, int64_t end_row, const Run& run) {
+  for (int64_t first = 0; first < g.w.results(); first += kTaskColumns)
+    gather_part(g, {first_row, end_row, first, std::min(kTaskColumns, g.w.results() - first), 0, g.C}, run);
+}
+
+// The same on the whole result, shared out.
 template <class T, class Spans, class Run>
 void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* source, T* result,
             bool streamed, const Run& run) {
@@ -61,50 +127,16 @@ void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* s
   // Long tasks: windows that overlap read a row of the source twice where tasks meet.
   const double share = work / (get_num_threads() * kBlocksOfThread);
   const PoolTasks tasks(all_rows, w.results(), C, pixel_work, std::max(kTaskWork, share));
-  const int64_t source_size = shape.N * h.sources() * w.sources() * C;
-  const bool whole_rows = tasks.column_blocks == 1;
-  const bool spread = h.most() == 1 && w.tiles(), ascending = spread || w.period() == 1;
-  const bool alone = ascending && tasks.channel_blocks == 1;  // nobody else writes between a task's pixels
-  // From the caches it would only take time.
-  const bool fetches = whole_rows && tasks.channel_blocks == 1 &&
-                       worth_streaming(source_size * static_cast<int64_t>(sizeof(T)));
-  int64_t positions;  // too many for int64 are read by nobody: argmax refuses those that int32 can't count
-  const bool countable = !__builtin_mul_overflow(shape.h.window, shape.w.window, &positions);
+  const Gathering<T, Spans> g{h, w, C, source, 0, shape.N * h.sources(), result, 0, streamed};
   parallel_for(threads_for(tasks.count, work), tasks.count, [&](int64_t task, int) {
     const int64_t first_channel = task % tasks.channel_blocks * tasks.channels;
     const int64_t first_column = task / tasks.channel_blocks % tasks.column_blocks * tasks.columns;
     const int64_t first_row = task / tasks.channel_blocks / tasks.column_blocks * tasks.rows;
-    PoolRun runs[kTaskColumns];
-    PoolRow<T> row{};
-    row.source_row = w.sources() * C;
-    row.pixel_size = C;
-    row.row_step = h.step();
-    row.column_step = w.step();
-    row.window_columns = countable ? shape.w.window : 0;
-    row.pixels = std::min(tasks.columns, w.results() - first_column);
-    row.channels = std::min(tasks.channels, C - first_channel);
-    row.runs = runs;
-    row.run_count = make_runs(w, first_column, row.pixels, spread, runs);
-    row.streamed = streamed;
-    const int64_t end_row = std::min(first_row + tasks.rows, all_rows);
-    int64_t read = end_of_sources(h, first_row);  // rows of the source
-    for (int64_t i = first_row; i < end_row; ++i) {
-      row.row = h.span(i % h.results());
-      const int64_t source_offset = i / h.results() * h.sources() * row.source_row + first_channel;
-      const int64_t result_offset = (i * w.results() + first_column) * C + first_channel;
-      row.source = source + source_offset;
-      row.result = result + result_offset;
-      row.source_left = source_size - source_offset;
-      if (alone) row.result_left = (whole_rows ? (end_row - i) * w.results() : row.pixels) * C;
-      row.ahead_count = 0;
-      if (fetches && i + 1 < end_row) {
-        const int64_t next = std::max(read, end_of_sources(h, i + 1));
-        row.ahead = source + read * row.source_row;
-        row.ahead_count = (next - read) * row.source_row;
-        read = next;
-      }
-      run(row, source_offset, result_offset);
-    }
+    gather_part(g,
+                {first_row, std::min(first_row + tasks.rows, all_rows), first_column,
+                 std::min(tasks.columns, w.results() - first_column), first_channel,
+                 std::min(tasks.channels, C - first_channel)},
+                run);
     if (streamed) end_streaming();
   });
 }
@@ -141,6 +173,61 @@ Divisor average(bool count_include_pad) {
 
 bool windows_overlap(const WindowAxis& axis) { return axis.stride < axis.extent(); }
 
+// Rows [begin, end) of an image's gradients: what rows [first, last) of its result gather.
+struct DividedRows {
+  DividedRows(const CoverSpans& h, int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i)
+      if (h.span(i).count > 0) {
+        begin = std::min(begin, h.span(i).first);
+        end = std::max(end, end_of_sources(h, i));
+      }
+    begin = std::min(begin, end);
+  }
+  int64_t begin = INT64_MAX, end = 0;
+};
+
+// Gradient of averages whose windows overlap: a task divides the gradients that its rows gather, once and not
+// for every pixel that they cover, into a buffer in its core's L2.
+template <class T>
+Buffer share_out_divided(const char* op, const Pool2dShape& shape, Divisor divisor, const T* grad,
+                         int64_t bytes) {
+  const WindowAxis& axis = shape.h;
+  const int64_t row_elements = shape.w.out * shape.C, all_rows = shape.N * axis.size;
+  // Of a task: rows of gradients for `rows` of the result, at most.
+  const auto divided_rows = [&](int64_t rows) {
+    return std::min(axis.out, ceil_div(axis.extent(), axis.stride) + ceil_div(rows, axis.stride) + 1);
+  };
+  int64_t rows = std::clamp<int64_t>(ceil_div(all_rows, get_num_threads() * kBlocksOfThread), 1, axis.size);
+  while (rows > 1 && divided_rows(rows) * row_elements * static_cast<int64_t>(sizeof(T)) > kDividedBytes)
+    rows = ceil_div(rows, 2);
+  const int64_t blocks = ceil_div(axis.size, rows), tasks = shape.N * blocks;
+  const double work = static_cast<double>(all_rows) * static_cast<double>(shape.w.size) * shape.C *
+                      static_cast<double>(CoverSpans(axis, Divisor::kNone).most());
+  const int threads = threads_for(tasks, work);
+  const int64_t room = checked_multiply(op, "scratch", divided_rows(rows), row_elements);
+  auto [grad_x, scratch] = allocate(op, {bytes, checked_multiply(op, "scratch", room * threads, sizeof(T))});
+  T *result = grad_x.template as<T>(), *divided = scratch.template as<T>();
+  const bool streamed = worth_streaming(bytes);
+  const auto sum = kernels<T>().pool2d->sum;
+  parallel_for(threads, tasks, [&](int64_t task, int thread) {
+    const int64_t image = task / blocks, first = task % blocks * rows;
+    const int64_t last = std::min(first + rows, axis.size);
+    T* own = divided + thread * room;
+    const CoverSpans h(axis, Divisor::kNone), w(shape.w, Divisor::kNone);
+    const DividedRows gathered(h, first, last);
+    const int64_t first_divided = image * axis.out + gathered.begin;
+    const auto run = [&](const PoolRow<T>& row, int64_t, int64_t) { sum(row); };
+    gather_rows(Gathering<T, OutputSpans>{OutputSpans(axis, divisor), OutputSpans(shape.w, divisor), shape.C,
+                                          grad, 0, shape.N * axis.out, own, first_divided, false},
+                first_divided, image * axis.out + gathered.end, run);
+    gather_rows(Gathering<T, CoverSpans>{h, w, shape.C, own, first_divided, gathered.end - gathered.begin,
+                                         result, 0, streamed},
+                image * axis.size + first, image * axis.size + last, run);
+    if (streamed) end_streaming();
+  });
+  return std::move(grad_x);
+}
+
 }  // namespace
 
 template <class T>
@@ -160,10 +247,11 @@ MaxAndArgmax max_pool2d_with_argmax(const char* op, const Pool2dShape& shape, co
   MaxAndArgmax result{std::move(y), std::move(argmaxes)};
   const ArgmaxKernels<T, Index>& k = argmax_kernels<T, Index>();
   Index* argmax = result.argmax.as<Index>();
-  gather(
-      shape, WindowSpans(shape.h, Divisor::kNone), WindowSpans(shape.w, Divisor::kNone), x, result.y.as<T>(),
-      worth_streaming(bytes),
-      [&](const PoolRow<T>& row, int64_t, int64_t result_offset) { k.forward(row, argmax + result_offset); });
+  gather(shape, WindowSpans(shape.h, Divisor::kNone), WindowSpans(shape.w, Divisor::kNone), x,
+         result.y.as<T>(), worth_streaming(bytes), [&](PoolRow<T>& row, int64_t, int64_t result_offset) {
+           row.window_columns = shape.w.window;
+           k.forward(row, argmax + result_offset);
+         });
   return result;
 }
 
@@ -173,7 +261,8 @@ Buffer max_pool2d_backward(const char* op, const Pool2dShape& shape, const T* gr
   Buffer grad_x = allocate(op, bytes);
   const ArgmaxKernels<T, Index>& k = argmax_kernels<T, Index>();
   gather(shape, CoverSpans(shape.h, Divisor::kNone), CoverSpans(shape.w, Divisor::kNone), grad,
-         grad_x.as<T>(), worth_streaming(bytes), [&](const PoolRow<T>& row, int64_t source_offset, int64_t) {
+         grad_x.as<T>(), worth_streaming(bytes), [&](PoolRow<T>& row, int64_t source_offset, int64_t) {
+           row.window_columns = shape.w.window;
            k.backward(row, argmax + source_offset);
          });
   return grad_x;
@@ -207,27 +296,11 @@ template <class T>
 Buffer avg_pool2d_backward(const char* op, const Pool2dShape& shape, const T* grad, bool count_include_pad) {
   const Divisor divisor = average(count_include_pad);
   const int64_t bytes = x_bytes<T>(op, shape);
-  if (!windows_overlap(shape.h) && !windows_overlap(shape.w)) {
-    Buffer grad_x = allocate(op, bytes);
-    gather_sums<T, CoverSpans>(shape, divisor, grad, grad_x.as<T>(), worth_streaming(bytes));
-    return grad_x;
-  }
-  // Windows that overlap have their gradients divided once, not once for every pixel that they cover; some
-  // images at a time, which stay in cache until they are shared out.
-  const int64_t y_image = shape.h.out * shape.w.out * shape.C,
-                x_image = shape.h.size * shape.w.size * shape.C;
-  const int64_t y_image_bytes = y_image * static_cast<int64_t>(sizeof(T));
-  const int64_t images = std::clamp<int64_t>(get_num_threads() * kDividedBytes / y_image_bytes, 1,
-                                             std::max<int64_t>(1, shape.N));
-  auto [grad_x, divided] = allocate(op, {bytes, images * y_image_bytes});
-  for (int64_t first = 0; first < shape.N; first += images) {
-    Pool2dShape part = shape;
-    part.N = std::min(images, shape.N - first);
-    gather_sums<T, OutputSpans>(part, divisor, grad + first * y_image, divided.template as<T>(), false);
-    gather_sums<T, CoverSpans>(part, Divisor::kNone, divided.template as<T>(),
-                               grad_x.template as<T>() + first * x_image, worth_streaming(bytes));
-  }
-  return std::move(grad_x);
+  if (windows_overlap(shape.h) || windows_overlap(shape.w))
+    return share_out_divided(op, shape, divisor, grad, bytes);
+  Buffer grad_x = allocate(op, bytes);
+  gather_sums<T, CoverSpans>(shape, divisor, grad, grad_x.as<T>(), worth_streaming(bytes));
+  return grad_x;
 }
 
 #define KONV_INSTANTIATE_ARGMAX(T, Index)                                                            \

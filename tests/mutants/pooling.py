@@ -143,11 +143,16 @@ MUTANTS = {
     "cpu/pool2d.cpp": [
         (
             "rows of the source are as long as the result's",
-            "row.source_row = w.sources() * C;",
-            "row.source_row = w.results() * C;",
+            "row.source_row = w.sources() * g.C;",
+            "row.source_row = w.results() * g.C;",
             SUM,
         ),
-        ("every image reads the first", "i / h.results() * h.sources() * row.source_row", "0", SUM),
+        (
+            "every image reads the first",
+            "row.row.first += i / h.results() * h.sources()",
+            "row.row.first += 0",
+            SUM,
+        ),
         (
             "the last columns of a wide row are too many",
             "std::min(tasks.columns, w.results() - first_column)",
@@ -156,7 +161,7 @@ MUTANTS = {
         ),
         (
             "a wide row reads its first columns again",
-            "make_runs(w, first_column,",
+            "make_runs(w, part.first_column,",
             "make_runs(w, 0,",
             SUM_BACKWARD,
         ),
@@ -168,8 +173,8 @@ MUTANTS = {
         ),
         (
             "every block of channels reads the first",
-            "* row.source_row + first_channel;",
-            "* row.source_row;",
+            "row.source = g.source + part.first_channel;",
+            "row.source = g.source;",
             SUM,
         ),
         (
@@ -180,15 +185,27 @@ MUTANTS = {
         ),
         (
             "overlap along one axis is overlooked",
-            "!windows_overlap(shape.h) &&",
-            "!windows_overlap(shape.h) ||",
+            "windows_overlap(shape.h) ||",
+            "windows_overlap(shape.h) &&",
             AVG_BACKWARD,
         ),
         (
-            "divided gradients go to the first images",
-            "grad_x.template as<T>() + first * x_image,",
-            "grad_x.template as<T>(),",
-            "test_streaming.py::test_pooling",
+            "a task divides too few gradients",
+            "end = std::max(end, end_of_sources(h, i));",
+            "end = std::max(end, h.span(i).first + 1);",
+            AVG_BACKWARD,
+        ),
+        (
+            "threads divide gradients into one buffer",
+            "divided + thread * room",
+            "divided",
+            "test_same_bits.py::test_threads_do_not_change_a_bit",
+        ),
+        (
+            "divided gradients are counted from the image's first row",
+            "- g.first_source_row;",
+            ";",
+            AVG_BACKWARD,
         ),
     ],
     "bindings/bind_pool2d.cpp": [
