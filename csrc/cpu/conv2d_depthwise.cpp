@@ -69,7 +69,8 @@ class DepthwiseRun {
     parallel_for(tasks_.threads, tasks_.count(), [&](int64_t task, int) {
       const int64_t first = task % tasks_.channel_blocks * tasks_.channels;
       const int64_t band = task / tasks_.channel_blocks;
-      for (int64_t i = rows * band / tasks_.bands; i < rows * (band + 1) / tasks_.bands; ++i) {
+      const int64_t begin = rows * band / tasks_.bands;
+      for (int64_t i = begin; i < rows * (band + 1) / tasks_.bands; ++i) {
         const LiveTaps taps = h_.taps_of(i % h_.results);
         DepthwiseRow<T> row{};
         row.source = x + (i / h_.results * h_.sources + taps.source) * x_row + first;
@@ -85,6 +86,9 @@ class DepthwiseRun {
         row.bias = biases ? biases + first : nullptr;
         row.relu = epilogue.relu;
         row.streamed = streamed;
+        if (i == begin)
+          row.before = rows_ahead(x + first, first_source(i), last_source(std::min(i + 1, rows - 1)) + 1,
+                                  row.channels);
         if (i + 2 < rows)
           row.ahead = rows_ahead(x + first, last_source(i + 1) + 1, last_source(i + 2) + 1, row.channels);
         kernels_.forward(row);
@@ -93,7 +97,10 @@ class DepthwiseRun {
   }
 
  private:
-  // The last of all images' rows that a row of results reads.
+  // The first and the last of all images' rows that a row of results reads.
+  int64_t first_source(int64_t i) const {
+    return i / h_.results * h_.sources + h_.taps_of(i % h_.results).source;
+  }
   int64_t last_source(int64_t i) const {
     const LiveTaps taps = h_.taps_of(i % h_.results);
     return i / h_.results * h_.sources + taps.source + std::max<int64_t>(0, taps.taps - 1) * taps.source_step;

@@ -124,8 +124,9 @@ DepthwiseTasks::DepthwiseTasks(int64_t images, int64_t all_channels, int64_t gro
                                static_cast<int64_t>(std::min<double>(blocks, all_channels)), item_size);
   channel_blocks = ceil_div(all_channels, channels);
   const double most = std::min<double>(nanoseconds / kTaskNanoseconds, kTasksPerThread * threads);
-  const auto wanted = static_cast<int64_t>(std::max<double>(threads, most));
-  bands = threads == 1 ? 1 : std::clamp<int64_t>(wanted / channel_blocks, 1, std::max<int64_t>(1, rows));
+  const int64_t turns = std::max<int64_t>(1, static_cast<int64_t>(most) / threads);  // the same for all
+  bands =
+      threads == 1 ? 1 : std::clamp<int64_t>(turns * threads / channel_blocks, 1, std::max<int64_t>(1, rows));
 }
 
 int64_t GatherAxis::extent() const {

@@ -33,8 +33,8 @@ struct DepthwiseGroups {
   int64_t next_weights;   // elements from the weights (or sums) of one source to those of the next
 };
 
-// What later rows will read: `stretches` of `length` elements, `pitch` apart. A kernel fetches it into L2
-// while it computes; it may end anywhere.
+// What rows will read: `stretches` of `length` elements, `pitch` apart. A kernel fetches it into L2; it may
+// end anywhere.
 template <class T>
 struct MemoryAhead {
   const T* first;
@@ -54,7 +54,8 @@ struct DepthwiseRow {
   DepthwiseGroups groups;
   const T* bias;
   bool relu;
-  MemoryAhead<T> ahead;
+  MemoryAhead<T> before;  // fetched before anything is computed
+  MemoryAhead<T> ahead;   // fetched meanwhile
   bool streamed;  // past the caches: every result is then aligned to the vector, channels are whole vectors
 };
 

@@ -151,6 +151,7 @@ template <class T>
 void forward(const DepthwiseRow<T>& row) {
   int64_t results = 0;
   for (int64_t i = 0; i < row.run_count; ++i) results += row.runs[i].columns * row.runs[i].width;
+  Fetcher<T>(row.before, 1).fetch_for(1);
   Fetcher<T> fetcher(row.ahead, results * row.channels);
   for (int64_t i = 0; i < row.run_count; ++i)
     with_reads<T>(row.channels * row.runs[i].width, row.groups, ForwardRun<T>{row, row.runs[i], fetcher});
