@@ -628,6 +628,17 @@ def test_norm_beyond_the_largest_number_stays_apart(added: bool, monkeypatch: py
         np.testing.assert_allclose(found[finite], expected[finite], rtol=1e-4, atol=1e-4)
 
 
+def test_a_shift_beyond_the_largest_number_stays_apart() -> None:
+    dense, norm = Dense(1, kernel_initializer="ones"), BatchNormalization(epsilon=0.0)
+    model = chain(dense, norm)
+    dense.kernel.assign(np.full((4, 1), 1e37, np.float32))
+    norm.moving_mean.assign(np.full(1, 3e38, np.float32))
+    norm.moving_variance.assign(np.full(1, 0.01, np.float32))
+    assert len(steps_of(model)) == 1
+    # 3e38 less its mean, not the difference of ten times each.
+    assert np.isfinite(model(np.full((1, *SHAPE), 7.5, np.float32))).all()
+
+
 def test_moving_averages_of_zeros_and_infinities() -> None:
     model = chain(Dense(1, kernel_initializer="ones"), BatchNormalization(epsilon=0.0))
     model.layers[1].moving_variance.assign(np.zeros(1, np.float32))

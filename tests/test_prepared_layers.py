@@ -324,6 +324,20 @@ def test_without_memory_for_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> Non
     assert failures
 
 
+def test_a_change_while_it_is_made_is_not_missed() -> None:
+    layer = Dense(2)
+    layer.build((None, 3))
+    kernel = layer.kernel
+
+    def make() -> Array:
+        value: Array = kernel.numpy()
+        kernel.assign(value + 1)
+        return value
+
+    before = _prepared.kept(kernel, "key", [kernel], make)
+    assert_same_bits(_prepared.kept(kernel, "key", [kernel], kernel.numpy), before + 1)
+
+
 def test_threads_predict_at_once() -> None:
     model = network()
     x = images()
