@@ -111,6 +111,49 @@ void transform_kernel(const WinogradKernel& k) {
   if (k.streamed) stream_fence();
 }
 
+template <bool Streamed>
+void pack_tap_as(const WinogradTap& tap) {
+  const WinogradTap t = tap;  // a copy, which what is written can't alias
+  const int64_t filters = t.from ? t.filters : 0, end = (t.filters + kBlock - 1) / kBlock * kBlock;
+  const auto put = [&](int64_t c, int64_t f, Vector<float> v) __attribute__((always_inline)) {
+    float* to = t.to + f / kBlock * t.panel_pitch + c * t.pitch + f % kBlock;
+    if constexpr (Streamed)
+      stream(to, v);
+    else
+      store(to, v);
+  };
+  if (t.filter_stride == 1) {
+    // Filters are neighbours in memory: vectors over filters come as they are.
+    for (int64_t c = 0; c < t.channels; ++c)
+      for (int64_t f = 0; f < end; f += kLane)
+        put(c, f, f < filters ? load_lanes(t.from + c * t.channel_stride + f, filters - f) : Vector<float>{});
+    return;
+  }
+  // Channels are: blocks of channels x filters are transposed.
+  for (int64_t f = 0; f < end; f += kLane)
+    for (int64_t c = 0; c < t.channels; c += kLane) {
+      const int64_t channels = minimum(kLane, t.channels - c);
+      Vector<float> v[kLane];
+#pragma GCC unroll 16
+      for (int lane = 0; lane < kLane; ++lane) {
+        const float* from = t.from + (f + lane) * t.filter_stride + c;
+        v[lane] = f + lane < filters ? load_lanes(from, channels) : Vector<float>{};
+      }
+      transpose(v);
+      for (int64_t lane = 0; lane < channels; ++lane) put(c + lane, f, v[lane]);
+    }
+}
+
+void pack_tap(const WinogradTap& tap) {
+  if (!tap.streamed) return pack_tap_as<false>(tap);
+  pack_tap_as<true>(tap);
+  stream_fence();
+}
+
+void fetch_lines(const float* first, int64_t elements) {
+  for (int64_t i = 0; i < elements; i += 64 / sizeof(float)) __builtin_prefetch(first + i, 0, 2);
+}
+
 // ---- data ----
 
 // The pixels [first, last) of a patch of High x Wide pixels that lie in the image.
@@ -179,11 +222,17 @@ void fetch(const WinogradPixels& p) {
 
 template <int Rows>
 KONV_INLINE void product_tile(const float* points, int64_t tile_pitch, const float* panel, int64_t channels,
-                              float* sums, bool accumulate) {
+                              float* sums, bool accumulate, const float* ahead) {
   Vector<float> acc[Rows][kVectors] = {};
+  if (accumulate)
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < kVectors; ++j) acc[i][j] = load(sums + i * kBlock + j * kLane);
   const float* a[Rows];
   for (int i = 0; i < Rows; ++i) a[i] = points + i * tile_pitch;
-  for (int64_t c = 0; c < channels; ++c, panel += kBlock) {
+  for (int64_t c = 0; c < channels; ++c, panel += kBlock, ahead += 16) {
+    __builtin_prefetch(ahead, 0, 2);
     Vector<float> b[kVectors];
 #pragma GCC unroll 2
     for (int j = 0; j < kVectors; ++j) b[j] = load(panel + j * kLane);
@@ -195,19 +244,17 @@ KONV_INLINE void product_tile(const float* points, int64_t tile_pitch, const flo
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
-    for (int j = 0; j < kVectors; ++j) {
-      float* sum = sums + i * kBlock + j * kLane;
-      store(sum, accumulate ? load(sum) + acc[i][j] : acc[i][j]);
-    }
+    for (int j = 0; j < kVectors; ++j) store(sums + i * kBlock + j * kLane, acc[i][j]);
 }
 
 struct ProductTile {
   const WinogradProducts& p;
   const float* points;
   float* sums;
+  const float* ahead;
   template <int Rows>
   void run() const {
-    product_tile<Rows>(points, p.tile_pitch, p.panel, p.channels, sums, p.accumulate);
+    product_tile<Rows>(points, p.tile_pitch, p.panel, p.channels, sums, p.accumulate, ahead);
   }
 };
 
@@ -215,8 +262,8 @@ void multiply(const WinogradProducts& p) {
   const int64_t tiles = (p.tiles + kTileRows - 1) / kTileRows;  // of equal height, give or take one
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t begin = p.tiles * tile / tiles, end = p.tiles * (tile + 1) / tiles;
-    with_rows<kTileRows>(end - begin,
-                         ProductTile{p, p.points + begin * p.tile_pitch, p.sums + begin * kBlock});
+    with_rows<kTileRows>(end - begin, ProductTile{p, p.points + begin * p.tile_pitch, p.sums + begin * kBlock,
+                                                  p.ahead + begin * p.tile_pitch});
   }
 }
 
@@ -294,6 +341,8 @@ extern const WinogradKernels kConv2dWinograd = {
      {kPhaseTransforms<TwoTaps, OneTap>, kPhaseTransforms<TwoTaps, TwoTaps>}},
     transform_data<DataTransform>,
     fetch,
+    pack_tap,
+    fetch_lines,
     multiply};
 
 }  // namespace konv::cpu::KONV_ISA

@@ -37,6 +37,17 @@ struct WinogradKernel {
   bool streamed;  // past the caches; then panel and pitch are aligned to a vector
 };
 
+// One tap, to be transformed later: to[b / B * panel_pitch + c * pitch + b % B] = from[c * channel_stride + b
+// * filter_stride], zero from the last filter to the end of its panel. One of the two strides is 1.
+struct WinogradTap {
+  const float* from;  // null: all zero
+  int64_t channel_stride, filter_stride;
+  int64_t channels, filters;
+  float* to;
+  int64_t pitch, panel_pitch;
+  bool streamed;  // past the caches; then `to` and its pitches are aligned to a vector
+};
+
 // points[q * point_pitch + t * tile_pitch + c] for every patch t; tile_pitch has room for whole vectors.
 struct WinogradData {
   const float* x;  // the first channel
@@ -48,7 +59,8 @@ struct WinogradData {
   int64_t tile_pitch, point_pitch;
 };
 
-// At one point: sums[t * B + b] (+)= sum over c of points[t * tile_pitch + c] * panel[c * B + b]
+// At one point: sums[t * B + b] (+)= sum over c of points[t * tile_pitch + c] * panel[c * B + b]. Sums go on
+// from where they were, so that blocks of channels can't be seen in them.
 struct WinogradProducts {
   const float* points;
   int64_t tile_pitch;
@@ -56,6 +68,7 @@ struct WinogradProducts {
   const float* panel;
   float* sums;
   bool accumulate;
+  const float* ahead;  // laid out as points: what will be read next, fetched into L2
 };
 
 // Of one panel's filters.
@@ -109,6 +122,8 @@ struct WinogradKernels {
   WinogradPhaseTransforms phases[2][2];  // of one or two taps down and across
   void (*data)(const WinogradData&);
   void (*fetch)(const WinogradPixels&);  // starts to bring them into L2
+  void (*pack_tap)(const WinogradTap&);
+  void (*fetch_lines)(const float* first, int64_t elements);  // likewise
   void (*products)(const WinogradProducts&);
 };
 

@@ -1,0 +1,52 @@
+// Winograd's convolution for kernels that would leave the caches once transformed, four times as large.
+//
+// The kernel is sorted by panels of filters first. Then a round takes as many tiles as have their sums of one
+// panel in L2: all threads transform what the tiles read, a few megabytes, which lie in the cache that they
+// share; and a task takes a panel, transforms its part of the kernel, a block of channels at a time, into its
+// own L2 and multiplies it by the points of all tiles. The transformed kernel is never written to memory, and
+// the next block's taps are fetched during the products. Bits are those of conv2d_winograd_by_tiles.hpp.
+#pragma once
+
+#include "cpu/carver.hpp"
+#include "cpu/conv2d_winograd_steps.hpp"
+
+namespace konv::cpu {
+
+class WinogradByPanels {
+ public:
+  explicit WinogradByPanels(const ConvProblem& problem);
+
+  bool pays() const;
+  int64_t scratch_bytes() const;
+  void run(const float* x, const float* kernel, const Epilogue<float>& epilogue, float* y,
+           void* scratch) const;
+
+ private:
+  struct Scratch {
+    WinogradMatrices points;  // of a block of channels: [block][point][tile][channel]
+    WinogradPatches patches;
+    float* taps;  // the kernel, panel by panel
+    // One a thread:
+    WinogradMatrices sums;
+    float* panel;
+  };
+  // Tiles [first, last) of a round that begins with tile `begin`, and a panel.
+  struct Task {
+    int64_t first, last, begin, panel, next_panel;
+  };
+
+  int64_t channel_blocks() const;
+  int64_t panel_size() const;  // of taps
+  Scratch carve(Carver& carver, int thread) const;
+  int64_t first_tile(int64_t chunk) const;
+  void pack(const float* kernel, float* taps) const;
+  void transform_tiles(const float* x, int64_t first, int64_t last, int64_t begin, const Scratch& s) const;
+  void run_task(const Epilogue<float>& epilogue, float* y, const Scratch& s, const Task& task) const;
+
+  WinogradSteps steps_;
+  int64_t block_channels_;
+  int64_t chunks_, round_chunks_;  // of the tiles: all, and at a time
+  int64_t chunk_tiles_;
+};
+
+}  // namespace konv::cpu

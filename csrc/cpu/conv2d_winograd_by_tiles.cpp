@@ -1,0 +1,158 @@
+// Winograd's convolution, a block of tiles through all steps; see conv2d_winograd_by_tiles.hpp.
+#include "cpu/conv2d_winograd_by_tiles.hpp"
+
+#include <algorithm>
+
+#include "cpu/streaming.hpp"
+#include "cpu/threads.hpp"
+
+namespace konv::cpu {
+namespace {
+
+constexpr int64_t kChannels = 512;     // of a block's points
+constexpr int64_t kPackChannels = 64;  // of a task that transforms the kernel
+
+// Tiles of a block: one register tile, so that most points and sums stay in L2. Where all threads have fewer
+// than six such blocks, larger and equal ones read the kernel less often.
+constexpr int64_t kTiles = 14;
+constexpr int64_t kMostTiles = 32;
+constexpr int64_t kFewTiles = 6 * kTiles;
+
+// Panels of a split at least: each split transforms the data again, against 128 filters less than a tenth.
+constexpr int64_t kLeastPanels = 4;
+
+}  // namespace
+
+WinogradByTiles::WinogradByTiles(const ConvProblem& problem) : steps_(problem) {
+  const int64_t units = steps_.units(), unit_tiles = steps_.unit_tiles(), tiles = steps_.tiles();
+  const int threads = steps_.threads();
+  const bool few = steps_.plan().adjoint || tiles < kFewTiles * threads;
+  const int64_t blocks = std::max<int64_t>(1, ceil_div(tiles, few ? kMostTiles : kTiles));
+  splits_ = std::clamp<int64_t>(ceil_div(threads, blocks * problem.groups), 1,
+                                std::max<int64_t>(1, steps_.panels() / kLeastPanels));
+  const int64_t shares = ceil_div(threads, splits_ * problem.groups);
+  tasks_ = std::min(units, ceil_div(blocks, shares) * shares);
+  block_tiles_ = std::min(kMostTiles, tasks_ ? ceil_div(units, tasks_) * unit_tiles : 1);
+}
+
+int64_t WinogradByTiles::point_size() const {
+  return steps_.problem().channels * steps_.kernels().block_filters;
+}
+
+int64_t WinogradByTiles::packed_bytes() const {
+  return steps_.problem().groups * group_size() * sizeof(float);
+}
+
+// packed: [group][panel][point][channel][B]
+void WinogradByTiles::pack(const float* kernel, float* packed) const {
+  const ConvProblem& problem = steps_.problem();
+  const int64_t B = steps_.kernels().block_filters, panels = steps_.panels();
+  const int64_t chunks = ceil_div(problem.channels, kPackChannels), tasks = problem.groups * chunks * panels;
+  const bool streamed = steps_.kernels().can_stream && worth_streaming(packed_bytes());
+  parallel_for(threads_for(tasks, static_cast<double>(problem.groups * group_size()) / 8), tasks,
+               [&](int64_t task, int) {
+                 const int64_t group = task / chunks / panels, panel = task % panels,
+                               c = task / panels % chunks * kPackChannels,
+                               channels = std::min(kPackChannels, problem.channels - c);
+                 steps_.transform_kernel(kernel + group * problem.kernel_group,
+                                         {c, channels, panel * B, steps_.panel_filters(panel)},
+                                         packed + group * group_size() + panel * panel_size() + c * B,
+                                         point_size(), streamed);
+               });
+}
+
+int64_t WinogradByTiles::scratch_bytes() const {
+  Carver one;
+  carve(one);
+  return steps_.threads() * one.bytes();
+}
+
+WinogradByTiles::Scratch WinogradByTiles::carve(Carver& carver) const {
+  const int64_t pitch = odd_lines(std::min(steps_.problem().channels, kChannels)),
+                point_pitch = odd_lines(block_tiles_ * pitch), B = steps_.kernels().block_filters,
+                sum_pitch = odd_lines(block_tiles_ * B);
+  Scratch s{};
+  s.points = {carver.take<float>(kWinogradPoints * point_pitch), pitch, point_pitch};
+  s.sums = {carver.take<float>(kWinogradPoints * sum_pitch), B, sum_pitch};
+  s.patches.source = carver.take<WinogradPatch>(block_tiles_);
+  s.patches.result = carver.take<WinogradPatch>(block_tiles_);
+  return s;
+}
+
+void WinogradByTiles::run(const float* x, const float* packed, const Epilogue<float>& epilogue, float* y,
+                          void* scratch) const {
+  Carver one;
+  carve(one);
+  const int64_t tasks = tasks_ * splits_ * steps_.problem().groups;
+  const int threads = steps_.threads();
+  parallel_for(threads, tasks, [&](int64_t task, int thread) {
+    Carver own(static_cast<char*>(scratch) + thread * one.bytes());
+    const Scratch s = carve(own);
+    // Since tasks take about equal time, the thread's next is most likely this one.
+    const int64_t next = std::min(task + threads, tasks - 1);
+    run_task(x, packed, epilogue, y, s, task_at(task), task_at(next));
+  });
+}
+
+WinogradByTiles::Task WinogradByTiles::task_at(int64_t index) const {
+  const int64_t groups = steps_.problem().groups, units = steps_.units(), panels = steps_.panels();
+  const int64_t split = index % splits_, block = index / splits_ / groups;
+  return {index / splits_ % groups, units * block / tasks_, units * (block + 1) / tasks_,
+          panels * split / splits_, panels * (split + 1) / splits_};
+}
+
+void WinogradByTiles::run_task(const float* x, const float* packed, Epilogue<float> epilogue, float* y,
+                               const Scratch& s, const Task& task, const Task& next) const {
+  const auto [group, first_unit, last_unit, first_panel, last_panel] = task;
+  const ConvProblem& problem = steps_.problem();
+  const WinogradPatches& patches = s.patches;
+  const bool adjoint = steps_.plan().adjoint, streamed = steps_.streams_results();
+  const int64_t unit_tiles = steps_.unit_tiles(), B = steps_.kernels().block_filters;
+  const int64_t steps = (last_panel - first_panel) * kWinogradPoints;
+  y += group * problem.filters;
+  if (epilogue.bias) epilogue.bias += group * problem.filters;
+  if (epilogue.addend) epilogue.addend += group * problem.filters;
+  if (adjoint) steps_.begin_adjoint(epilogue.bias, y, first_unit, last_unit, first_panel, last_panel);
+  const int64_t end = last_unit * unit_tiles;
+  for (int64_t first = first_unit * unit_tiles, count; first < end; first += count) {
+    // Blocks of equal size, give or take one.
+    count = ceil_div(end - first, ceil_div(end - first, block_tiles_));
+    steps_.find_patches(first, count, patches);
+    const bool ends = first + count == end;
+    const int64_t ahead = ends ? next.first_unit * unit_tiles : first + count,
+                  ahead_count = std::min(count, steps_.tiles() - ahead);
+    const float* ahead_x = x + (ends ? next.group : group) * problem.channels;
+    for (int64_t panel = first_panel; panel < last_panel; ++panel) {
+      for (int64_t c = 0; c < problem.channels; c += kChannels) {
+        const int64_t channels = std::min(kChannels, problem.channels - c);
+        if (panel == first_panel || problem.channels > kChannels)
+          steps_.transform_data(x + group * problem.channels + c, channels, patches.source, count, s.points);
+        WinogradProducts p{};
+        p.points = s.points.first;
+        p.tile_pitch = s.points.tile_pitch;
+        p.tiles = count;
+        p.channels = channels;
+        p.panel = packed + group * group_size() + panel * panel_size() + c * B;
+        p.sums = s.sums.first;
+        p.accumulate = c > 0;
+        for (int64_t point = 0; point < kWinogradPoints; ++point) {
+          p.ahead = p.points;
+          steps_.kernels().products(p);
+          p.points += s.points.point_pitch;
+          p.panel += point_size();
+          p.sums += s.sums.point_pitch;
+          if (c > 0 || adjoint) continue;
+          const int64_t step = (panel - first_panel) * kWinogradPoints + point;
+          for (int64_t t = ahead_count * step / steps; t < ahead_count * (step + 1) / steps; ++t)
+            steps_.fetch_data(ahead_x, std::min(problem.channels, kChannels), ahead + t);
+          if (streamed) continue;
+          for (int64_t t = count * point / kWinogradPoints; t < count * (point + 1) / kWinogradPoints; ++t)
+            steps_.fetch_results(y, patches.result[t], panel);
+        }
+      }
+      steps_.transform_results(s.sums, patches.result, count, panel, epilogue, y);
+    }
+  }
+}
+
+}  // namespace konv::cpu

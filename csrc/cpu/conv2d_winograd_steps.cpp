@@ -1,0 +1,160 @@
+// The steps of Winograd's convolution; see conv2d_winograd_steps.hpp.
+#include "cpu/conv2d_winograd_steps.hpp"
+
+#include <algorithm>
+
+#include "cpu/isa.hpp"
+#include "cpu/streaming.hpp"
+#include "cpu/threads.hpp"
+
+namespace konv::cpu {
+
+WinogradSteps::WinogradSteps(const ConvProblem& problem)
+    : problem_(problem),
+      plan_(make_winograd_plan(problem.h, problem.w)),
+      kernels_(winograd_kernels()),
+      transforms_(plan_.taps == 3 ? kernels_.taps3 : kernels_.taps5),
+      panels_(ceil_div(problem.filters, kernels_.block_filters)),
+      threads_(threads_for(kMaxThreads, problem.nanoseconds() / 3, problem.most_threads)) {}
+
+int64_t WinogradSteps::panel_filters(int64_t panel) const {
+  return std::min<int64_t>(kernels_.block_filters, problem_.filters - panel * kernels_.block_filters);
+}
+
+const float* WinogradSteps::first_tap(const float* kernel, const KernelBlock& block) const {
+  return kernel + plan_.h.first_tap * problem_.kernel_row + plan_.w.first_tap * problem_.kernel_column +
+         block.first_channel * problem_.kernel_channel + block.first_filter * problem_.kernel_filter;
+}
+
+void WinogradSteps::transform_kernel(const float* kernel, const KernelBlock& block, float* panel,
+                                     int64_t point_pitch, bool streamed) const {
+  WinogradKernel k{};
+  k.kernel = first_tap(kernel, block);
+  k.row_stride = plan_.h.tap_stride * problem_.kernel_row;
+  k.column_stride = plan_.w.tap_stride * problem_.kernel_column;
+  k.channel_stride = problem_.kernel_channel;
+  k.filter_stride = problem_.kernel_filter;
+  k.rows = problem_.h.taps;
+  k.columns = problem_.w.taps;
+  k.channels = block.channels;
+  k.filters = block.filters;
+  k.panel = panel;
+  k.point_pitch = point_pitch;
+  k.streamed = streamed;
+  transforms_.kernel(k);
+}
+
+void WinogradSteps::pack_tap(const float* kernel, int64_t tap, const KernelBlock& block, float* taps,
+                             int64_t panel_pitch) const {
+  const int64_t B = kernels_.block_filters, R = plan_.taps, i = tap / R, j = tap % R;
+  const bool there = i < problem_.h.taps && j < problem_.w.taps;
+  const float* from = first_tap(kernel, block) + i * plan_.h.tap_stride * problem_.kernel_row +
+                      j * plan_.w.tap_stride * problem_.kernel_column;
+  kernels_.pack_tap({there ? from : nullptr, problem_.kernel_channel, problem_.kernel_filter, block.channels,
+                     block.filters, taps + tap * B, R * R * B, panel_pitch, kernels_.can_stream});
+}
+
+void WinogradSteps::transform_taps(const float* taps, int64_t channels, float* panel,
+                                   int64_t point_pitch) const {
+  const int64_t B = kernels_.block_filters, R = plan_.taps;
+  transforms_.kernel({taps, R * B, B, R * R * B, 1, R, R, channels, B, panel, point_pitch, false});
+}
+
+void WinogradSteps::find_patches(int64_t first_tile, int64_t count, const WinogradPatches& patches) const {
+  for (int64_t t = 0; t < count; ++t) {
+    patches.source[t] = source_of(first_tile + t);
+    patches.result[t] = result_of(first_tile + t);
+  }
+}
+
+void WinogradSteps::transform_data(const float* x, int64_t channels, const WinogradPatch* source,
+                                   int64_t count, const WinogradMatrices& points) const {
+  WinogradData d{};
+  d.x = x;
+  d.row_stride = problem_.x_row;
+  d.column_stride = problem_.x_column;
+  d.rows = problem_.h.in;
+  d.columns = problem_.w.in;
+  d.patches = source;
+  d.tiles = count;
+  d.channels = channels;
+  d.points = points.first;
+  d.tile_pitch = points.tile_pitch;
+  d.point_pitch = points.point_pitch;
+  plan_.adjoint ? transforms_.adjoint_data(d) : kernels_.data(d);
+}
+
+// The pixels of a tile that its left and upper neighbours don't have.
+void WinogradSteps::fetch_data(const float* x, int64_t channels, int64_t tile) const {
+  const int64_t shared = plan_.taps - 1;
+  WinogradPatch patch = source_of(tile);
+  patch.offset += shared * (problem_.x_row + problem_.x_column);
+  patch.row += shared;
+  patch.column += shared;
+  kernels_.fetch({x, problem_.x_row, problem_.x_column, problem_.h.in, problem_.w.in, patch, plan_.h.outputs,
+                  plan_.w.outputs, channels});
+}
+
+bool WinogradSteps::streams_results() const {
+  const int64_t bytes = problem_.images * problem_.y_image * static_cast<int64_t>(sizeof(float));
+  return kernels_.can_stream && !plan_.adjoint && worth_streaming(bytes) &&
+         problem_.filters % (kernels_.block_filters / 2) == 0 && problem_.y_column % 16 == 0;
+}
+
+void WinogradSteps::transform_results(const WinogradMatrices& sums, const WinogradPatch* result,
+                                      int64_t count, int64_t panel, const Epilogue<float>& epilogue,
+                                      float* y) const {
+  const int64_t first = panel * kernels_.block_filters;
+  WinogradResults r{};
+  r.sums = sums.first;
+  r.sums_pitch = sums.point_pitch;
+  r.patches = result;
+  r.tiles = count;
+  r.filters = panel_filters(panel);
+  r.accumulate = plan_.adjoint;
+  r.bias = epilogue.bias && !plan_.adjoint ? epilogue.bias + first : nullptr;
+  r.addend = epilogue.addend ? epilogue.addend + first : nullptr;
+  r.relu = epilogue.relu;
+  r.y = y + first;
+  r.row_stride = problem_.y_row;
+  r.column_stride = problem_.y_column;
+  r.rows = problem_.h.out;
+  r.columns = problem_.w.out;
+  r.streamed = streams_results();
+  plan_.adjoint ? transforms_.adjoint_results(r) : transforms_.results(r);
+}
+
+void WinogradSteps::fetch_results(float* y, const WinogradPatch& result, int64_t panel) const {
+  kernels_.fetch({y + panel * kernels_.block_filters, problem_.y_row, problem_.y_column, problem_.h.out,
+                  problem_.w.out, result, plan_.h.outputs, plan_.w.outputs, panel_filters(panel)});
+}
+
+void WinogradSteps::begin_adjoint(const float* bias, float* y, int64_t first, int64_t last,
+                                  int64_t first_panel, int64_t last_panel) const {
+  const int64_t B = kernels_.block_filters, first_filter = first_panel * B,
+                last_filter = std::min(problem_.filters, last_panel * B);
+  for (int64_t image = first; image < last; ++image)
+    for (int64_t row = 0; row < problem_.h.out; ++row)
+      for (int64_t column = 0; column < problem_.w.out; ++column) {
+        float* pixel = y + image * problem_.y_image + row * problem_.y_row + column * problem_.y_column;
+        for (int64_t k = first_filter; k < last_filter; ++k) pixel[k] = bias ? bias[k] : 0.0f;
+      }
+}
+
+WinogradPatch WinogradSteps::source_of(int64_t tile) const {
+  return patch_of(tile, plan_.h.source, plan_.w.source, problem_.x_image, problem_.x_row, problem_.x_column);
+}
+
+WinogradPatch WinogradSteps::result_of(int64_t tile) const {
+  return patch_of(tile, plan_.h.result, plan_.w.result, problem_.y_image, problem_.y_row, problem_.y_column);
+}
+
+// Of tile [0, tiles()), where an image's first tile has its patch at (row, column).
+WinogradPatch WinogradSteps::patch_of(int64_t tile, int64_t row, int64_t column, int64_t image_stride,
+                                      int64_t row_stride, int64_t column_stride) const {
+  row += tile / plan_.w.tiles % plan_.h.tiles * plan_.h.outputs;
+  column += tile % plan_.w.tiles * plan_.w.outputs;
+  return {tile / plan_.tiles() * image_stride + row * row_stride + column * column_stride, row, column};
+}
+
+}  // namespace konv::cpu
