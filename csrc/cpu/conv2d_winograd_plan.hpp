@@ -27,4 +27,8 @@ struct WinogradPlan {
 // Both axes have stride and step 1 and at most 5 taps.
 WinogradPlan make_winograd_plan(const TapAxis& h, const TapAxis& w);
 
+// Pitch of rows of so many elements, an odd number of lines: powers of two would fall into few sets of the
+// cache.
+inline int64_t odd_lines(int64_t elements) { return (ceil_div(elements, 16) | 1) * 16; }
+
 }  // namespace konv::cpu

@@ -8,9 +8,6 @@
 
 namespace konv::cpu {
 
-// An odd number of lines from one row to the next: powers of two would fall into few sets of the cache.
-inline int64_t odd_lines(int64_t elements) { return (ceil_div(elements, 16) | 1) * 16; }
-
 // Of tiles, as sources and as results.
 struct WinogradPatches {
   WinogradPatch *source, *result;

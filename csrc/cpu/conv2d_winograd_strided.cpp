@@ -16,6 +16,7 @@
 #include "cpu/carver.hpp"
 #include "cpu/conv2d_algorithms.hpp"
 #include "cpu/conv2d_problem.hpp"
+#include "cpu/conv2d_winograd_plan.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/result.hpp"
 #include "cpu/streaming.hpp"
@@ -32,9 +33,6 @@ constexpr int64_t kTiles = 14;
 
 // Panels of a split at least: each split transforms the data again, against 128 filters a tenth of the time.
 constexpr int64_t kLeastPanels = 4;
-
-// An odd number of lines from one row to the next: powers of two would fall into few sets of the cache.
-int64_t odd_lines(int64_t elements) { return (ceil_div(elements, 16) | 1) * 16; }
 
 // A tap problem (conv2d_direct_plan.hpp) without stride, with at most two taps an axis.
 struct Phase {
