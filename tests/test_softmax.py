@@ -116,6 +116,18 @@ def test_categorical(isa: str, dtype: np.dtype[Any], classes: int, spread: float
     assert (abs(gradient(scale) - expected) <= 1.01 * bound).all()
 
 
+@each_shape
+def test_one_hot_rows_have_the_bits_of_labels(isa: str, dtype: np.dtype[Any], classes: int) -> None:
+    """The gradient subtracts them from a rounded product, as labels are subtracted afterwards."""
+    z = logits(classes, 1.0, dtype)
+    labels = np.random.default_rng(1).integers(0, classes, len(z))
+    scale = np.random.default_rng(2).normal(size=len(z)).astype(dtype)
+    _, of_labels = SparseCategoricalCrossentropy(from_logits=True).per_sample(labels, z)
+    one_hot = np.eye(classes, dtype=dtype)[labels]
+    _, of_one_hot = CategoricalCrossentropy(from_logits=True).per_sample(one_hot, z)
+    assert_same_bits(of_one_hot(scale), of_labels(scale))
+
+
 def test_no_rows(dtype: np.dtype[Any]) -> None:
     z = np.empty((0, 5), dtype)
     assert softmax(z).shape == z.shape
