@@ -66,9 +66,9 @@ bool winograd_strided_can_do(const Conv2dShape& s) {
 }
 
 // Measured on AVX-512, 8 images, against direct: 56x56 with 128 channels 1.4 times as fast, and its gradient
-// of x 1.5 times; with 32 channels as fast and 1.1 times, with 16 slower. On 28x28 with 256 channels 1.2
-// and 1.3 times; on 14x14, four tiles, one image takes longer even then. Four
-// tiles along an axis save a quarter of the products at least, however ragged the last is.
+// of x 1.5 times; with 32 channels as fast and 1.1 times, with 16 slower. On 28x28 with 256 channels 1.2 and
+// 1.3 times; on 14x14, four tiles, one image takes longer even then. Four tiles along an axis save a quarter
+// of the products at least, however ragged the last is.
 bool winograd_strided_pays(const Conv2dShape& s) {
   return s.group_channels() >= 32 && s.group_filters() >= 32 && s.h.out > 12 && s.w.out > 12;
 }
