@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -189,3 +190,12 @@ def test_a_num_threads_that_is_no_count_is_an_import_error(count: str) -> None:
     assert done.returncode != 0
     expected = f"ImportError: konv: KONV_NUM_THREADS must be a number in 1..256, received '{count}'"
     assert done.stderr.splitlines()[-1] == expected
+
+
+@pytest.mark.parametrize("name", ["KONV_NUM_THREADS", "KONV_ISA", "KONV_ALGORITHM"])
+def test_bytes_that_are_no_text_are_shown(name: str) -> None:
+    convolve = "import konv, numpy as np; konv.ops.conv2d(np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 1)))"
+    done = run(convolve, **{name: os.fsdecode(b"a\xff\x0a")})
+    last_line = done.stderr.splitlines()[-1]
+    assert re.match(r"(ImportError: konv|ValueError: conv2d): ", last_line)
+    assert last_line.endswith(r", received 'a\xff\x0a'")

@@ -46,6 +46,16 @@ std::string concatenate(const Parts&... parts) {
   return out.str();
 }
 
+// 'name', in ASCII: an environment variable may hold any bytes, Python's messages may not.
+inline std::string quoted(const std::string& text) {
+  std::ostringstream out;
+  out << "'" << std::hex;
+  for (const unsigned char byte : text)
+    byte >= ' ' && byte <= '~' ? out << byte : out << "\\x" << byte / 16 << byte % 16;
+  out << "'";
+  return out.str();
+}
+
 template <class... Parts>
 [[noreturn]] void fail(const char* op, const Parts&... parts) {
   throw std::invalid_argument(concatenate(op, ": ", parts...));

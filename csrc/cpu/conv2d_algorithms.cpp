@@ -167,7 +167,7 @@ constexpr Name kNames[] = {{"auto", Algorithm::kAuto},
 Algorithm parse(const char* op, const char* where, const std::string& text) {
   for (const Name& name : kNames)
     if (text == name.text) return name.algorithm;
-  fail(op, where, " must be 'auto', 'direct', 'winograd' or 'reference', received '", text, "'");
+  fail(op, where, " must be 'auto', 'direct', 'winograd' or 'reference', received ", quoted(text));
 }
 
 const char* name_of(Algorithm algorithm) {

@@ -76,7 +76,7 @@ std::string active_isa() { return active.load()->isa; }
 
 void set_isa(const std::string& name) {
   const KernelTable* table = find_table(name);
-  if (!table) fail("set_isa", "this CPU and build have ", available_text(), ", received '", name, "'");
+  if (!table) fail("set_isa", "this CPU and build have ", available_text(), ", received ", quoted(name));
   active = table;
 }
 
@@ -89,7 +89,7 @@ void choose_isa_at_import() {
   const KernelTable* table = find_table(chosen ? wanted : isas.front());
   if (!table)
     throw std::runtime_error(concatenate("konv: KONV_ISA must be one of ", available_text(),
-                                         " on this CPU, received '", wanted, "'"));
+                                         " on this CPU, received ", quoted(wanted)));
   active = table;
 }
 

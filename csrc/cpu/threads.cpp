@@ -81,7 +81,7 @@ void choose_threads_at_import() {
   const int64_t count = count_from(wanted);
   if (wanted && *wanted && (count == 0 || count > kMaxThreads))
     throw std::runtime_error(concatenate("konv: KONV_NUM_THREADS must be a number in 1..", kMaxThreads,
-                                         ", received '", wanted, "'"));
+                                         ", received ", quoted(wanted)));
   thread_count = count ? static_cast<int>(count) : default_threads();
   pthread_atfork(nullptr, nullptr, [] { forked_child = true; });
 }
