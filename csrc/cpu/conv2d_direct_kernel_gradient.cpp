@@ -29,7 +29,6 @@ constexpr int64_t kSplitBlocks = 2;        // blocks that a split has at least
 constexpr int64_t kAddedInNanosecond = 8;  // elements of the splits
 constexpr int64_t kRunPixels = 32;         // between two turns of fetching ahead, which take some lines each
 constexpr int64_t kLineBytes = 64;
-constexpr int64_t kAliasedBytes = 4096;  // pixels that far apart share a set of L1, and few of L2
 
 template <class T>
 struct GradientScratch {
@@ -74,7 +73,7 @@ class KernelGradientRun {
     // row of merged ones.
     const bool contiguous = single_tap || (plan_.merged && shape.groups == 1 && w.step == 1);
     x_in_place_ = contiguous && !meets_padding(h) && !meets_padding(w) &&
-                  w.stride * shape.C * int64_t{sizeof(T)} % kAliasedBytes != 0;
+                  w.stride * shape.C * int64_t{sizeof(T)} % kernels_.aliased_bytes != 0;
     if (x_in_place_)
       for (int64_t r = 0; r < h.taps; ++r) taps_.push_back(r * h.step * shape.w.size * shape.C);
     else
@@ -84,7 +83,7 @@ class KernelGradientRun {
     filter_groups_ = ceil_div(shape.group_filters(), filters_);
     columns_ = ceil_div(filters_, tile_.block_filters) * tile_.block_filters;
     const bool whole_blocks = shape.group_filters() % tile_.block_filters == 0;
-    grad_in_place_ = whole_blocks && shape.K * int64_t{sizeof(T)} % kAliasedBytes != 0;
+    grad_in_place_ = whole_blocks && shape.K * int64_t{sizeof(T)} % kernels_.aliased_bytes != 0;
     const int64_t parts = plan_.block_rows * plan_.block_columns;
     if (parts == 1 && images_ > 1)
       block_images_ = std::clamp<int64_t>(

@@ -116,6 +116,7 @@ struct Conv2dDirectTile {
 template <class T>
 struct Conv2dDirectKernels {
   int lanes;
+  int64_t aliased_bytes;  // the gradient of the kernel is slow on pixels a multiple of this apart
   void (*pack_slab)(const SlabSource<T>&);
   Conv2dDirectTile<T> wide, narrow;  // two vectors, one vector of filters
 };
