@@ -245,12 +245,6 @@ MUTANTS = {
             "minimum(kLane, k.channels - c) - 1; ++lane",
             GRAD_X,
         ),
-        (
-            "filters behind the last are read",
-            "f < filters ? load_lanes(t.from + c",
-            "t.from ? load_lanes(t.from + c",
-            FORWARD,
-        ),
         ("blocks of packed taps are not transposed", "      transpose(v);\n", "", GRAD_X),
         (
             "a channel of packed taps is lost",
