@@ -63,7 +63,7 @@ def results(case: ConvCase, algorithm: str, needs: tuple[str, ...] = ("x", "kern
 
 
 @pytest.mark.parametrize("algorithm", ["direct", "winograd"])
-@pytest.mark.parametrize("r", [3, 5])
+@pytest.mark.parametrize("r", [3, 4, 5])
 def test_every_size(isa: str, r: int, algorithm: str) -> None:
     assert len(cases(r)) > 70
     for case in cases(r):

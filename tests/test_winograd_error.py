@@ -22,12 +22,16 @@ PASSES = ("y", "x", "kernel")
 CASES = (
     ConvCase("one_tile", (1, 6, 6, 1), (3, 3, 1, 3)),
     ConvCase("one_tile_5x5", (1, 6, 6, 1), (5, 5, 1, 3)),
+    ConvCase("one_tile_4x4", (1, 6, 6, 1), (4, 4, 1, 3)),
     ConvCase("one_tile_of_channels", (1, 6, 6, 64), (3, 3, 64, 33)),
     ConvCase("one_tile_of_channels_5x5", (1, 6, 6, 64), (5, 5, 64, 33)),
+    ConvCase("one_tile_of_channels_4x4", (1, 6, 6, 64), (4, 4, 64, 33)),
     ConvCase("ragged", (2, 11, 9, 17), (3, 3, 17, 20), padding="same"),
     ConvCase("ragged_5x5", (2, 11, 9, 17), (5, 5, 17, 20), padding="same"),
+    ConvCase("ragged_4x4", (2, 11, 9, 17), (4, 4, 17, 20), padding="same"),
     ConvCase("valid", (3, 13, 15, 33), (3, 3, 33, 16)),
     ConvCase("valid_5x5", (3, 13, 15, 33), (5, 5, 33, 16)),
+    ConvCase("valid_4x4", (3, 13, 15, 33), (4, 4, 33, 16)),
     ConvCase("many_channels", (1, 7, 7, 300), (3, 3, 300, 40), padding="same"),
     ConvCase("many_tiles", (4, 30, 31, 3), (3, 3, 3, 8), padding="same"),
 )
@@ -170,7 +174,7 @@ def test_error_where_a_point_adds_up(isa: str, case: ConvCase, of: str) -> None:
 
 
 @pytest.mark.parametrize("of", PASSES)
-@each(CASES, "ragged", "ragged_5x5")
+@each(CASES, "ragged", "ragged_4x4", "ragged_5x5")
 def test_it_is_not_the_direct_algorithm(case: ConvCase, of: str) -> None:
     """Whose errors would be within any bound."""
     arrays = drawn(case, "normal")
@@ -200,7 +204,7 @@ def one_tile(at: Matrices, of: str, arrays: list[Array]) -> Array:
 
 
 ONE_TILE = [
-    *((case, of) for case in CASES[:2] for of in PASSES),
+    *((case, of) for case in CASES[:3] for of in PASSES),
     (STRIDED_CASES[0], "y"),
 ]
 every_pass_of_a_tile = pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def wanted(case: ConvCase, x: Array, grad: Array) -> Array:
 
 def can_do(case: ConvCase) -> bool:
     plain = case.strides == 1 and case.dilation_rate == 1
-    return plain and case.kernel[:2] in ((3, 3), (5, 5))
+    return plain and case.kernel[:2] in ((3, 3), (4, 4), (5, 5))
 
 
 # Tiles of 3x3 kernels have 4x4 outputs; an image of 6 rows and 4 t + 2 columns has t of them. The sum is cut
@@ -127,10 +127,12 @@ CASES = (
     *filter(can_do, CONV_CASES),
     ConvCase("no_tile_is_whole", (3, 4, 5, 17), (3, 3, 17, 18)),
     ConvCase("one_output", (2, 3, 3, 17), (3, 3, 17, 18)),
+    ConvCase("one_output_4x4", (2, 4, 4, 17), (4, 4, 17, 18)),
     ConvCase("one_output_5x5", (2, 5, 5, 17), (5, 5, 17, 18)),
     ConvCase("all_padding_around_a_pixel", (2, 1, 1, 3), (3, 3, 3, 4), padding=((9, 2), (3, 8))),
     ConvCase("all_padding_5x5", (2, 1, 2, 3), (5, 5, 3, 4), padding=((9, 2), (3, 8))),
     ConvCase("padded_unevenly", (2, 11, 10, 5), (3, 3, 5, 6), padding=((0, 3), (2, 1))),
+    ConvCase("padded_unevenly_4x4", (2, 8, 9, 5), (4, 4, 5, 6), padding=((0, 3), (4, 1))),
     ConvCase("padded_unevenly_5x5", (2, 8, 9, 5), (5, 5, 5, 6), padding=((0, 3), (4, 1))),
     ConvCase("ragged_5x5", (2, 9, 10, 20), (5, 5, 20, 35), padding="same"),
     ConvCase("grouped_5x5", (2, 6, 7, 6), (5, 5, 2, 9), padding="same", groups=3),
@@ -142,6 +144,7 @@ CASES = (
     ConvCase("most_splits", (1, 10, 4 * 1025, 2), (3, 3, 2, 3), padding="same"),
     ConvCase("splits_of_groups", (3, 10, 200, 6), (3, 3, 3, 4), padding="same", groups=2),
     ConvCase("staged", (2, 7, 9, 70), (3, 3, 70, 66), padding="same"),
+    ConvCase("staged_4x4", (2, 7, 9, 70), (4, 4, 70, 66), padding="same"),
     ConvCase("staged_5x5", (2, 7, 9, 70), (5, 5, 70, 66), padding="same"),
     ConvCase("staged_one_channel", (2, 7, 9, 1), (3, 3, 1, 4100), padding="same"),
     ConvCase("staged_one_filter", (2, 7, 9, 4100), (3, 3, 4100, 1), padding="same"),
@@ -151,7 +154,7 @@ CASES = (
     ConvCase("chunks_of_groups", (3, 30, 31, 130), (3, 3, 65, 130), padding="same", groups=2),
     *(
         ConvCase(f"{r}x{r}_channels_{c}_to_{k}", (2, 9, 8, c), (r, r, c, k), padding=1)
-        for r in (3, 5)
+        for r in (3, 4, 5)
         for c, k in CHANNEL_TAILS
     ),
 )
@@ -231,7 +234,7 @@ channels = st.integers(1, 6) | st.sampled_from([15, 16, 17, 32, 33, 66])
 @st.composite
 def winograd_cases(draw: st.DrawFn) -> ConvCase:
     groups, in_group, out_group = draw(st.integers(1, 3)), draw(channels), draw(channels)
-    r, padding = draw(st.sampled_from([3, 5])), draw(st.sampled_from(["valid", "same"]) | st.integers(0, 6))
+    r, padding = draw(st.integers(3, 5)), draw(st.sampled_from(["valid", "same"]) | st.integers(0, 6))
     smallest = r if padding == "valid" else 1 if padding == "same" else max(1, r - 2 * int(padding))
     size = draw(st.tuples(*[st.integers(smallest, 20)] * 2))
     x = (draw(st.integers(0, 4)), *size, groups * in_group)
@@ -255,7 +258,7 @@ def test_random_shapes(isa: str, case: ConvCase, threads: int, set_threads: Call
     [
         (np.float64, (3, 3), {}),
         (np.float32, (3, 5), {}),
-        (np.float32, (4, 4), {}),
+        (np.float32, (2, 2), {}),
         (np.float32, (1, 1), {}),
         (np.float32, (3, 3), {"strides": (1, 2)}),
         (np.float32, (3, 3), {"dilation_rate": (2, 1)}),

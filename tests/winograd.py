@@ -97,7 +97,17 @@ def growth(r: int, of: str, stride: int = 1) -> float:
     return float(sums.max())
 
 
-ROUNDINGS = {(3, "y"): 20, (5, "y"): 22, (3, "x"): 21, (5, "x"): 26, (3, "kernel"): 20, (5, "kernel"): 18}
+ROUNDINGS = {
+    (3, "y"): 20,
+    (4, "y"): 20,
+    (5, "y"): 22,
+    (3, "x"): 21,
+    (4, "x"): 21,
+    (5, "x"): 26,
+    (3, "kernel"): 20,
+    (4, "kernel"): 20,
+    (5, "kernel"): 18,
+}
 """Those of a path through the transforms, beside one for each term of the sum over channels or tiles."""
 
 STRIDED_ROUNDINGS = {"y": 21, "x": 18}
@@ -119,7 +129,7 @@ def normwise_bound(r: int, of: str, terms: int, most_x: float, most_y: float, st
 
 def can_do(case: ConvCase | TransposeCase) -> bool:
     """Whether there is a row of that name for forward and gradient of x, in float32."""
-    strides = {(3, 3): (1, 2, (2, 2)), (5, 5): (1,)}
+    strides = {(3, 3): (1, 2, (2, 2)), (4, 4): (1,), (5, 5): (1,)}
     return case.dilation_rate == 1 and case.strides in strides.get(case.kernel[:2], ())
 
 

@@ -31,8 +31,8 @@ bool few_channels(const Conv2dShape& shape) { return shape.group_channels() < 16
 template <class T>
 bool winograd_can_do(const Conv2dShape& s) {
   const auto slides_by_one = [](const WindowAxis& axis) { return axis.stride == 1 && axis.dilation == 1; };
-  return std::is_same_v<T, float> && s.h.window == s.w.window && (s.h.window == 3 || s.h.window == 5) &&
-         slides_by_one(s.h) && slides_by_one(s.w);
+  return std::is_same_v<T, float> && s.h.window == s.w.window && kLeastWinogradTaps <= s.h.window &&
+         s.h.window <= kMostWinogradTaps && slides_by_one(s.h) && slides_by_one(s.w);
 }
 
 // Measured on AVX-512, against direct: 1.5 times as fast with 16 channels and 16 filters, 2.5 times with 16

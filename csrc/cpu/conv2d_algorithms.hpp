@@ -56,7 +56,7 @@ Buffer depthwise_input_gradient(const char* op, const Conv2dShape&, const T* gra
 template <class T>
 Buffer depthwise_kernel_gradient(const char* op, const Conv2dShape&, const T* x, const T* grad);
 
-// Float32 with a 3x3 or 5x5 kernel, without stride and dilation.
+// Float32 with a 3x3, 4x4 or 5x5 kernel, without stride and dilation.
 Buffer winograd_kernel_gradient(const char* op, const Conv2dShape&, const float* x, const float* grad);
 
 template <class T>

@@ -1,4 +1,4 @@
-// Winograd's convolution, forward and gradient of x: F(4x4,3x3) and F(2x2,5x5), in float32.
+// Winograd's convolution, forward and gradient of x: F(4x4,3x3), F(3x3,4x4) and F(2x2,5x5), in float32.
 //
 // Two ways: conv2d_winograd_by_tiles.hpp, which prepared kernels take too, and conv2d_winograd_by_panels.hpp
 // for large kernels. Sums add in the order of channels: neither the way nor any other choice made there can

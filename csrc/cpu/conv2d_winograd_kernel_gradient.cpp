@@ -43,7 +43,7 @@ class WinogradKernelGradientRun {
   explicit WinogradKernelGradientRun(const Conv2dShape& shape)
       : shape_(shape),
         kernels_(winograd_kernel_gradient_kernels()),
-        taps_(shape.h.window == 3 ? kernels_.taps3 : kernels_.taps5),
+        taps_(kernels_.taps[shape.h.window - kLeastWinogradTaps]),
         outputs_(7 - shape.h.window),
         tile_rows_(ceil_div(shape.h.out, outputs_)),
         tile_columns_(ceil_div(shape.w.out, outputs_)),

@@ -26,7 +26,7 @@ WinogradAxis adjoint_axis(const TapAxis& axis, int64_t outputs) {
 
 WinogradPlan make_winograd_plan(const TapAxis& h, const TapAxis& w) {
   WinogradPlan plan{};
-  plan.taps = std::max(h.taps, w.taps) <= 3 ? 3 : 5;
+  plan.taps = static_cast<int>(std::max({h.taps, w.taps, kLeastWinogradTaps}));
   const int64_t outputs = kPoints - plan.taps + 1;
   plan.h = forward_axis(h, outputs);
   plan.w = forward_axis(w, outputs);

@@ -17,7 +17,7 @@ struct WinogradAxis {
 // of outputs read 6x6 inputs. The adjoint turns this around: tiles of inputs add to 6x6 outputs, through the
 // taps in reverse; tap t = taps - 1 of the input at i adds to the output i - origin - (taps - 1).
 struct WinogradPlan {
-  int taps;  // R: 3 or 5
+  int taps;  // R: 3, 4 or 5
   bool adjoint;
   WinogradAxis h, w;
 

@@ -13,7 +13,7 @@ WinogradSteps::WinogradSteps(const ConvProblem& problem)
     : problem_(problem),
       plan_(make_winograd_plan(problem.h, problem.w)),
       kernels_(winograd_kernels()),
-      transforms_(plan_.taps == 3 ? kernels_.taps3 : kernels_.taps5),
+      transforms_(kernels_.taps[plan_.taps - kLeastWinogradTaps]),
       panels_(ceil_div(problem.filters, kernels_.block_filters)),
       threads_(threads_for(kMaxThreads, problem.nanoseconds() / 3, problem.most_threads)) {}
 

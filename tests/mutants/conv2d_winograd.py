@@ -73,12 +73,12 @@ MUTANTS = {
         ),
         (
             "kernel's gradient: infinity is lost",
-            "w[2] = a + c * 4.0f + x[5];",
-            "w[2] = a + c * 4.0f;",
+            "w[R - 1] += x[5];",
+            "",
             GRAD_KERNEL,
         ),
-        ("kernel's gradient: a lost 4 of 5x5", "w[3] = b + d * 4.0f;", "w[3] = b + d;", GRAD_KERNEL),
-        ("kernel's gradient: a lost 16", "w[4] = a + c * 16.0f", "w[4] = a + c * 4.0f", GRAD_KERNEL),
+        ("kernel's gradient: a lost 4 of 4x4 and 5x5", "w[3] = b + d * 4.0f;", "w[3] = b + d;", GRAD_KERNEL),
+        ("kernel's gradient: a lost 16", "w[4] = a + c * 16.0f;", "w[4] = a + c * 4.0f;", GRAD_KERNEL),
         ("adjoint of data: a lost 4", "x[0] = y[0] * 4.0f;", "x[0] = y[0];", GRAD_X),
         ("adjoint of data: a lost 4 of 1", "x[1] = (a + y[5]) * 4.0f", "x[1] = (a + y[5]) * 2.0f", GRAD_X),
         ("adjoint of data: a lost 5", "x[2] = y[0] * -5.0f", "x[2] = y[0] * -4.0f", GRAD_X),
@@ -88,7 +88,7 @@ MUTANTS = {
         ("output: a lost 8", "y[3] = b + d * 8.0f", "y[3] = b + d * 4.0f", FORWARD),
         ("output: a lost 4", "y[2] = a + c * 4.0f;", "y[2] = a + c * 2.0f;", FORWARD),
         ("output: a lost 2", "y[1] = b + d * 2.0f;\n", "y[1] = b + d;\n", FORWARD),
-        ("output: infinity is lost", "y[1] = b + d * 2.0f + x[5];", "y[1] = b + d * 2.0f;", FORWARD),
+        ("output: infinity is lost", "y[kOut - 1] += x[5];", "", FORWARD),
         ("kernel: a lost quarter", "x[0] = w[0] * 0.25f;", "x[0] = w[0] * 0.5f;", FORWARD),
         (
             "kernel: a wrong sixth",
@@ -108,6 +108,7 @@ MUTANTS = {
             "x[4] = (even2 - odd2) * (1.0f / 12);",
             FORWARD,
         ),
+        ("kernel: a lost 8", "odd2 += w[3] * 8.0f;", "odd2 += w[3] * 4.0f;", FORWARD),
         ("kernel: a lost 16", "even2 += w[4] * 16.0f;", "even2 += w[4] * 8.0f;", FORWARD),
         ("kernel: a lost tap", "x[5] = w[R - 1];", "x[5] = w[R - 2];", FORWARD),
         (

@@ -335,8 +335,7 @@ constexpr WinogradPhaseTransforms kPhaseTransforms = {
 extern const WinogradKernels kConv2dWinograd = {
     kBlock,
     KONV_VECTOR_BYTES == 64,
-    kTransforms<3>,
-    kTransforms<5>,
+    {kTransforms<3>, kTransforms<4>, kTransforms<5>},
     {{kPhaseTransforms<OneTap, OneTap>, kPhaseTransforms<OneTap, TwoTaps>},
      {kPhaseTransforms<TwoTaps, OneTap>, kPhaseTransforms<TwoTaps, TwoTaps>}},
     transform_data<DataTransform>,

@@ -16,6 +16,7 @@
 namespace konv::cpu {
 
 constexpr int kWinogradPoints = 36;
+constexpr int64_t kLeastWinogradTaps = 3, kMostWinogradTaps = 5;  // an axis
 
 // Where a tile lies in an array of images: its first pixel as an offset in elements and as a position in its
 // image. Parts outside of the image read as zero and are not written.
@@ -98,7 +99,7 @@ struct WinogradPixels {
 
 // The transforms for kernels of R x R taps.
 struct WinogradTransforms {
-  int outputs;  // m, an axis: 4 for 3x3, 2 for 5x5
+  int outputs;  // m, an axis: 4 for 3x3, 3 for 4x4, 2 for 5x5
   void (*kernel)(const WinogradKernel&);
   void (*results)(const WinogradResults&);
   void (*adjoint_data)(const WinogradData&);        // from patches of m x m
@@ -117,8 +118,8 @@ struct WinogradPhaseTransforms {
 
 struct WinogradKernels {
   int block_filters;
-  bool can_stream;  // a vector fills a line of the cache: less would be written to memory twice
-  WinogradTransforms taps3, taps5;
+  bool can_stream;             // a vector fills a line of the cache: less would be written to memory twice
+  WinogradTransforms taps[3];  // of 3x3, 4x4 and 5x5
   WinogradPhaseTransforms phases[2][2];  // of one or two taps down and across
   void (*data)(const WinogradData&);
   void (*fetch)(const WinogradPixels&);  // starts to bring them into L2

@@ -207,7 +207,11 @@ constexpr WinogradKernelGradientTaps kTaps = {transform<OutputAdjoint<R>>, prefe
 
 }  // namespace
 
-extern const WinogradKernelGradientKernels kWinogradKernelGradient = {
-    kLaneCount, kPanelWidth, transform<DataTransform>, prefetch<DataTransform>, multiply, kTaps<3>, kTaps<5>};
+extern const WinogradKernelGradientKernels kWinogradKernelGradient = {kLaneCount,
+                                                                      kPanelWidth,
+                                                                      transform<DataTransform>,
+                                                                      prefetch<DataTransform>,
+                                                                      multiply,
+                                                                      {kTaps<3>, kTaps<4>, kTaps<5>}};
 
 }  // namespace konv::cpu::KONV_ISA

@@ -62,7 +62,7 @@ struct WinogradKernelGradientKernels {
   void (*transform_data)(const WinogradTileSource&);  // B^T d B
   void (*prefetch_data)(const WinogradTileSource&);
   void (*multiply)(const WinogradSumsOfProducts&);
-  WinogradKernelGradientTaps taps3, taps5;
+  WinogradKernelGradientTaps taps[3];  // of 3x3, 4x4 and 5x5
 };
 
 }  // namespace konv::cpu

@@ -1,5 +1,5 @@
-// Transforms of Winograd's minimal filtering on 6x6 tiles: F(4x4,3x3) and F(2x2,5x5), which share the points
-// 0, 1, -1, 2, -2 and infinity and so the transform of the data. Included by kernel files only.
+// Transforms of Winograd's minimal filtering on 6x6 tiles: F(4x4,3x3), F(3x3,4x4) and F(2x2,5x5), which share
+// the points 0, 1, -1, 2, -2 and infinity and so the transform of the data. Included by kernel files only.
 //
 // With m outputs and R taps an axis, m + R - 1 = 6:
 //   y = A^T [ (G w G^T) . (B^T d B) ] A         d: 6x6 inputs, w: RxR taps, y: mxm outputs
@@ -18,7 +18,7 @@ namespace {
 constexpr int kWinogradTile = 6;  // points an axis
 
 template <int R>
-constexpr int kWinogradOutputs = kWinogradTile - R + 1;  // an axis: 4 for 3x3, 2 for 5x5
+constexpr int kWinogradOutputs = kWinogradTile - R + 1;  // an axis: 4 for 3x3, 3 for 4x4, 2 for 5x5
 
 using WinogradVector = Vector<float>;
 
@@ -58,13 +58,10 @@ struct OutputTransform {
   KONV_INLINE void apply(const WinogradVector* x, WinogradVector* y) {
     const WinogradVector a = x[1] + x[2], b = x[1] - x[2], c = x[3] + x[4], d = x[3] - x[4];
     y[0] = x[0] + a + c;
-    if constexpr (R == 3) {
-      y[1] = b + d * 2.0f;
-      y[2] = a + c * 4.0f;
-      y[3] = b + d * 8.0f + x[5];
-    } else {
-      y[1] = b + d * 2.0f + x[5];
-    }
+    y[1] = b + d * 2.0f;
+    if constexpr (kOut > 2) y[2] = a + c * 4.0f;
+    if constexpr (kOut > 3) y[3] = b + d * 8.0f;
+    y[kOut - 1] += x[5];
   }
 };
 
@@ -74,10 +71,12 @@ struct OutputAdjoint {
   static constexpr int kIn = kWinogradOutputs<R>, kOut = 6;
   KONV_INLINE void apply(const WinogradVector* y, WinogradVector* x) {
     WinogradVector even = y[0], odd = y[1], even2 = y[0], odd2 = y[1] * 2.0f;  // at the points 1 and 2
-    if constexpr (R == 3) {
+    if constexpr (kIn > 2) {
       even += y[2];
-      odd += y[3];
       even2 += y[2] * 4.0f;
+    }
+    if constexpr (kIn > 3) {
+      odd += y[3];
       odd2 += y[3] * 8.0f;
     }
     x[0] = y[0];
@@ -95,11 +94,13 @@ struct KernelTransform {
   static constexpr int kIn = R, kOut = 6;
   KONV_INLINE void apply(const WinogradVector* w, WinogradVector* x) {
     WinogradVector even = w[0] + w[2], odd = w[1], even2 = w[0] + w[2] * 4.0f, odd2 = w[1] * 2.0f;
-    if constexpr (R == 5) {
-      even += w[4];
+    if constexpr (R > 3) {
       odd += w[3];
-      even2 += w[4] * 16.0f;
       odd2 += w[3] * 8.0f;
+    }
+    if constexpr (R > 4) {
+      even += w[4];
+      even2 += w[4] * 16.0f;
     }
     x[0] = w[0] * 0.25f;
     x[1] = (even + odd) * (-1.0f / 6);
@@ -119,13 +120,10 @@ struct KernelAdjoint {
                          c = (x[3] + x[4]) * (1.0f / 24), d = (x[3] - x[4]) * (1.0f / 12);
     w[0] = x[0] * 0.25f + a + c;
     w[1] = b + d;
-    if constexpr (R == 3) {
-      w[2] = a + c * 4.0f + x[5];
-    } else {
-      w[2] = a + c * 4.0f;
-      w[3] = b + d * 4.0f;
-      w[4] = a + c * 16.0f + x[5];
-    }
+    w[2] = a + c * 4.0f;
+    if constexpr (R > 3) w[3] = b + d * 4.0f;
+    if constexpr (R > 4) w[4] = a + c * 16.0f;
+    w[R - 1] += x[5];
   }
 };
 
