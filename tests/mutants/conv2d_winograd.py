@@ -451,12 +451,6 @@ MUTANTS = {
             "kernel + 0 * problem_.kernel_row",
             GRAD_X,
         ),
-        (
-            "taps that aren't there are read",
-            "i < problem_.h.taps && j < problem_.w.taps;",
-            "true;",
-            GRAD_X,
-        ),
     ],
     "cpu/conv2d_winograd_steps.hpp": [
         (

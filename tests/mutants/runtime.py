@@ -179,8 +179,8 @@ MUTANTS = {
     "cpu/isa.cpp": [
         (
             "the choice of an ISA is forgotten",
-            'received \'", name, "\'");\n  active = table;',
-            'received \'", name, "\'");',
+            "quoted(name));\n  active = table;",
+            "quoted(name));",
             "test_show_config.py::test_isa_follows_the_setting",
         ),
     ],
