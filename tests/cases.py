@@ -317,6 +317,7 @@ POOL_CASES = (
     PoolCase("dilated_strided_coprime", (2, 14, 13, 5), (4, 3), (2, 3), 1, (3, 2)),
     PoolCase("dilated_strided_ceil", (2, 9, 10, 5), 3, 2, 1, 2, True),
     PoolCase("dilated_same", (2, 6, 5, 5), (3, 2), 2, "same", 2),
+    PoolCase("dilated_side_by_side", (2, 4, 14, 18), (2, 3), None, "valid", (1, 2)),
     PoolCase("dilation_huge_same", (2, 4, 5, 3), 3, 1, "same", 10**9),
     PoolCase("ceil", (2, 6, 8, 4), 3, 2, "valid", 1, True),
     PoolCase("ceil_exact", (2, 7, 9, 4), 3, 2, "valid", 1, True),

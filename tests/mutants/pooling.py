@@ -93,7 +93,6 @@ MUTANTS = {
             AVG,
         ),
         ("averages count padding", "axis.last_tap(output) - axis.first_tap(output)", "axis.window", AVG),
-        ("an average of no pixels divides by zero", "std::max<int64_t>(taps, 1)", "taps", EMPTY_WINDOW),
         (
             "argmax counts from the first real pixel",
             "last - first, first, divisor",
