@@ -17,6 +17,7 @@ import pytest
 import konv
 from konv import Model, Sequential, _core, _prepared
 from konv.layers import (
+    AveragePooling2D,
     BatchNormalization,
     Conv2D,
     Conv2DTranspose,
@@ -26,8 +27,10 @@ from konv.layers import (
     GlobalAveragePooling2D,
     Input,
     Layer,
+    MaxPooling2D,
     ReLU,
     SeparableConv2D,
+    SumPooling2D,
 )
 from tolerance import assert_same_bits
 
@@ -49,6 +52,19 @@ def nothing_kept() -> None:
 
 def forms() -> int:
     return sum(len(entries) for entries in _prepared._kept.values())
+
+
+def bindings(monkeypatch: pytest.MonkeyPatch) -> list[Layer]:
+    """Return a list that every convolution joins when it is bound."""
+    bound: list[Layer] = []
+    bind = Conv2D.bind
+
+    def noted(self: Conv2D, *arguments: Any, **options: Any) -> Any:
+        bound.append(self)
+        return bind(self, *arguments, **options)
+
+    monkeypatch.setattr(Conv2D, "bind", noted)
+    return bound
 
 
 def network(layer: Layer | None = None) -> Model:
@@ -187,6 +203,11 @@ def drop_beta(model: Model, _: Path) -> None:
     model.layers[1].beta = None
 
 
+def set_state(model: Model, _: Path) -> None:
+    layer = model.layers[0]
+    layer.__setstate__(layer.__getstate__() | {"strides": (2, 1)})
+
+
 CHANGES = [
     set_kernel,
     set_bias,
@@ -205,6 +226,7 @@ CHANGES = [
     drop_bias,
     share_bias,
     drop_beta,
+    set_state,
 ]
 
 
@@ -235,6 +257,65 @@ def test_no_change_is_missed_by_a_model_that_shares_the_layers(
         assert_same_bits(own, wanted)
 
 
+POOLING: dict[str, tuple[Callable[[], Layer], str, Any]] = {
+    "max": (lambda: MaxPooling2D(2), "strides", (1, 1)),
+    "average": (lambda: AveragePooling2D(2), "padding", "same"),
+    "sum": (lambda: SumPooling2D(2), "pool_size", (1, 2)),
+    "global": (GlobalAveragePooling2D, "keepdims", True),
+}
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("kind", POOLING)
+def test_pooling_is_bound_to_what_it_is_now(kind: str, relu: bool) -> None:
+    make, attribute, value = POOLING[kind]
+    pooling = make()
+    model = Sequential([Input((7, 9, 4)), pooling, *[ReLU()] * relu])
+    x = np.random.default_rng(2).normal(size=(2, 7, 9, 4)).astype(np.float32)
+    for _ in range(2):
+        expected, _ = pooling.forward(x, konv.layers.Context(for_backward=False))
+        assert_same_bits(model.predict_on_batch(x), konv.ops.relu(expected) if relu else expected)
+        for images in (1, 0):
+            assert_same_bits(model.predict_on_batch(x[:images]), model.predict_on_batch(x)[:images])
+        setattr(pooling, attribute, value)
+
+
+def test_layers_are_bound_once_until_anything_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, bound = network(), bindings(monkeypatch)
+    model.predict_on_batch(images())
+    assert len(bound) == 2
+    for count in (3, 2, 1):
+        model.predict_on_batch(images()[:count])
+    assert len(bound) == 2
+    Dense(2).trainable = False  # of another model, even
+    model.predict_on_batch(images())
+    assert len(bound) == 4
+    set_bias(model, Path())
+    model.predict_on_batch(images())
+    assert len(bound) == 6
+
+
+def test_images_of_other_sizes_are_bound_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, bound = Model(x := Input((None, None, 4)), Conv2D(3, 3)(x)), bindings(monkeypatch)
+    arrays = [np.ones((1, size, size, 4), np.float32) for size in (5, 6)]
+    expected = [fresh(model, array) for array in arrays]
+    bound.clear()
+    for _ in range(3):
+        for array, outputs in zip(arrays, expected, strict=True):
+            assert_same_bits(model.predict_on_batch(array), outputs)
+    assert bound == [model.layers[1]] * 2
+
+
+def test_the_environment_steers_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Conv2D(4, 3)
+    model = Sequential([Input((6, 5, 4)), layer])
+    model.predict_on_batch(images())
+    monkeypatch.setenv("KONV_ALGORITHM", "reference")
+    outputs = model.predict_on_batch(images())
+    expected = konv.ops.conv2d(images(), layer.kernel.value, layer.bias.value, algorithm="reference")
+    assert_same_bits(outputs, expected)
+
+
 def test_the_environment_steers_it(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = Conv2D(4, 3)
     layer(images())
@@ -262,12 +343,26 @@ def test_images_of_many_sizes_keep_few_forms() -> None:
     for size in range(3, 30):
         model(np.zeros((1, size, size, 4), np.float32))
     assert 1 < forms() <= 4
+    (form,) = {form.nbytes for entries in _prepared._kept.values() for _, ((form,), *_) in entries.values()}
+    konv.clear_cache()
+    in_use = _core.pool_info()["bytes_in_use"]
+    for size in range(3, 30):
+        model(np.zeros((1, size, size, 4), np.float32))
+    assert _core.pool_info()["bytes_in_use"] <= in_use + 4 * form
 
 
 def test_training_frees_it() -> None:
     model = network()
+    in_use = _core.pool_info()["bytes_in_use"]
     model.predict_on_batch(images())
     assert forms() == 3
+    assert _core.pool_info()["bytes_in_use"] > in_use
+    model.layers[0].kernel.assign(model.layers[0].kernel.numpy())
+    model.layers[3].kernel.assign(model.layers[3].kernel.numpy())
+    model.layers[5].kernel.assign(model.layers[5].kernel.numpy())
+    assert forms() == 0
+    assert _core.pool_info()["bytes_in_use"] == in_use
+    model.predict_on_batch(images())
     model.train_on_batch(images(), labels())
     assert forms() == 0
 
@@ -310,6 +405,7 @@ def test_copies_have_their_own(copied: Callable[[Model], Model]) -> None:
 def test_without_memory_for_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
     expected = model.predict_on_batch(images())
+    _prepared.forget_all()
     apply = _core.apply_prepared
     failures = []
 

@@ -88,13 +88,7 @@ py::array apply_prepared(const py::array& x, const PreparedKernel& prepared, con
 
 void bind_prepared(py::module_& module) {
   py::class_<PreparedKernel>(module, "PreparedKernel")
-      .def_property_readonly("nbytes", &PreparedKernel::bytes)
-      .def(
-          "output_shape",
-          [](const PreparedKernel& prepared, const Dims& x) {
-            return py::tuple(py::cast(result_dims("output_shape", prepared, x)));
-          },
-          py::arg("x_shape"), py::pos_only());
+      .def_property_readonly("nbytes", &PreparedKernel::bytes);
   module.def("prepare_conv2d", &prepare_conv2d);
   module.def("prepare_dense", &prepare_dense);
   module.def("apply_prepared", &apply_prepared);

@@ -73,7 +73,6 @@ class PreparedKernel:
 
     @property
     def nbytes(self) -> int: ...
-    def output_shape(self, x_shape: tuple[int, ...], /) -> tuple[int, ...]: ...
 
 def prepare_conv2d(
     kernel: _Float,

@@ -11,7 +11,7 @@ import numpy as np
 from konv import _prepared, activations, initializers, regularizers
 from konv._arguments import Shape, class_and_config, flag
 from konv.backend import Array, Backend
-from konv.layers.base import Bound, Layer
+from konv.layers.base import Call, Layer
 from konv.layers.batch_normalization import BatchNormalization
 from konv.layers.channels import known_channels
 from konv.layers.context import Context
@@ -64,7 +64,7 @@ class Affine(Layer):
             each: regularizers.get(weights[f"{each}_regularizer"], where, f"{each}_regularizer")
             for each in arguments
         }
-        self.kernels: list[Variable] = []
+        self.kernels: tuple[Variable, ...] = ()
         self.bias: Variable | None = None
         self._channels: int | None = None  # of the inputs, once it is built
 
@@ -106,10 +106,10 @@ class Affine(Layer):
     def build(self, input_shape: Shape) -> None:
         channels = self._channels_of(input_shape)
         shapes = self._kernel_shapes(channels)
-        self.kernels = [
+        self.kernels = tuple(
             self._add(name, argument, shape)
             for (name, argument), shape in zip(self._kernels.items(), shapes, strict=True)
-        ]
+        )
         if self.use_bias:
             outputs = self.compute_output_shape(input_shape)[-1]
             assert outputs is not None, "channels are known where a kernel is"
@@ -139,17 +139,14 @@ class Affine(Layer):
 
     def bind(
         self, input_shape: tuple[int, ...], *, norm: BatchNormalization | None, relu: bool, backend: Backend
-    ) -> Bound | None:
+    ) -> Call | None:
         activation = activations.relu if relu else self.activation
         if not self._prepares or not (activation.fused or activation == activations.linear):
             return None
         kernels, bias, after = self._prepared_for(input_shape[1:], norm)
         if after is not None:
             return None
-        shape = input_shape
-        for kernel in kernels:
-            shape = kernel.output_shape(shape)
-        return bind_prepared(backend, kernels, bias, activation.fused), shape
+        return bind_prepared(backend, kernels, bias, activation.fused)
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         of_kernels, activation, kept = saved

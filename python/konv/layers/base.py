@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from konv import _random, initializers, regularizers
+from konv import _prepared, _random, initializers, regularizers
 from konv._arguments import Shape, flag, shape_of, shown, snake_case
 from konv.backend import Array, Backend
 from konv.layers.arguments import automatic_name, checked_dtype, checked_name
@@ -26,7 +26,7 @@ from konv.ops.arguments import numbers
 if TYPE_CHECKING:
     from konv.layers.batch_normalization import BatchNormalization
 
-Bound = tuple[Callable[[Array, Array | None], Array], tuple[int, ...]]
+Call = Callable[[Array, Array | None], Array]
 """See `Layer.bind`."""
 
 _PASSES = frozenset({"forward", "backward", "run_forward", "run_backward"})
@@ -124,6 +124,14 @@ class Layer:
         self._first_node: Node | None = None
         self._seed = self._new_seed()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        _prepared.changed()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        _prepared.changed()
+
     # What a layer defines.
 
     @building
@@ -181,12 +189,13 @@ class Layer:
 
     def bind(
         self, input_shape: tuple[int, ...], *, norm: BatchNormalization | None, relu: bool, backend: Backend
-    ) -> Bound | None:
+    ) -> Call | None:
         """Return what `forward` does where `backward` won't follow, with `norm` and `relu` of the `Context`,
-        as a function of inputs of a shape, given with the number of images, and of an addend or None; and the
-        shape of its outputs. None: `forward` is to be called.
+        as a function of inputs of a shape, which says nothing about their number, and of an addend or None.
+        None: `forward` is to be called.
 
-        The function uses the weights as they are now. Where it raises, `forward` is called in its place.
+        The function uses weights and attributes as they are now. Where it raises, `forward` is called in its
+        place.
         """
         return None
 
@@ -466,3 +475,4 @@ class Layer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        _prepared.changed()

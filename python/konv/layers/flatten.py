@@ -7,7 +7,7 @@ from typing import Any
 
 from konv._arguments import Shape, channels_last
 from konv.backend import Array
-from konv.layers.base import Layer
+from konv.layers.base import Call, Layer
 from konv.layers.context import Context
 
 
@@ -30,6 +30,10 @@ class Flatten(Layer):
 
     def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
         return inputs.reshape(inputs.shape[0], math.prod(inputs.shape[1:])), inputs.shape
+
+    def bind(self, input_shape: tuple[int, ...], **_: Any) -> Call:
+        size = math.prod(input_shape[1:])
+        return lambda x, _: x.reshape(x.shape[0], size)
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         return grad.reshape(saved) if needs_input else None, []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from konv import ops
 from konv._arguments import Shape, channels_last, flag
 from konv.backend import Array
-from konv.layers.base import Layer
+from konv.layers.base import Call, Layer
 from konv.layers.context import Context
 from konv.layers.window import check_images
 
@@ -56,6 +57,13 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
 
     def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
         return self._pooled(ops.avg_pool2d(inputs, inputs.shape[1:3])), inputs.shape
+
+    def bind(self, input_shape: tuple[int, ...], **_: Any) -> Call:
+        height, width = input_shape[1:3]
+        pool = partial(ops.avg_pool2d, pool_size=(height, width))
+        if self.keepdims:
+            return lambda x, _: pool(x)
+        return lambda x, _: pool(x).reshape(x.shape[0], x.shape[3])
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         if not needs_input:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from konv import ops
 from konv._arguments import IntOrPair, PaddingArgument, Shape, channels_last
 from konv.backend import Array
-from konv.layers.base import Layer
+from konv.layers.base import Call, Layer
 from konv.layers.context import Context
 from konv.layers.window import output_shape, padding_argument, positive_pair
 
@@ -42,6 +44,10 @@ class _Pooling2D(Layer):
 
     def _geometry(self) -> dict[str, Any]:
         return {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}
+
+    def _bound(self, op: Callable[..., Array], relu: bool) -> Call:
+        pool = partial(op, **self._geometry())
+        return (lambda x, _: ops.relu(pool(x))) if relu else (lambda x, _: pool(x))
 
 
 class MaxPooling2D(_Pooling2D):
@@ -84,6 +90,9 @@ class MaxPooling2D(_Pooling2D):
             grad = ops.relu_backward(grad, y)
         return ops.max_pool2d_backward(grad, argmax, input_shape, **self._geometry()), []
 
+    def bind(self, input_shape: tuple[int, ...], *, relu: bool, **_: Any) -> Call:
+        return self._bound(ops.max_pool2d, relu)
+
     def fuses(self, *, norm: bool, add: bool, relu: bool) -> bool:
         return relu and not (norm or add)
 
@@ -117,6 +126,9 @@ class AveragePooling2D(_Pooling2D):
             return None, []
         return ops.avg_pool2d_backward(grad, saved, **self._geometry()), []
 
+    def bind(self, input_shape: tuple[int, ...], *, relu: bool, **_: Any) -> Call:
+        return self._bound(ops.avg_pool2d, relu)
+
 
 class SumPooling2D(_Pooling2D):
     """The sum of each window of images `(N, H, W, C)`; pixels of the padding count as 0.
@@ -136,3 +148,6 @@ class SumPooling2D(_Pooling2D):
         if not needs_input:
             return None, []
         return ops.sum_pool2d_backward(grad, saved, **self._geometry()), []
+
+    def bind(self, input_shape: tuple[int, ...], *, relu: bool, **_: Any) -> Call:
+        return self._bound(ops.sum_pool2d, relu)

@@ -121,6 +121,7 @@ class Variable:
         """Note a change, after it: who reads the version while it lasts will see another one."""
         self.version = object()
         _prepared.forget(self)
+        _prepared.changed()
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """Return a copy of the value."""

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from konv import _prepared
 from konv._arguments import Shape
 from konv.layers.batch_normalization import BatchNormalization
 from konv.models.graph import Graph
@@ -32,12 +33,17 @@ def fused(graph: Graph, shapes: Sequence[Shape], *, training: bool, for_backward
     """Return the graph with fused steps, for passes that are or aren't training, with or without `backward`,
     of inputs of shapes.
 
-    What fuses may change with the attributes of layers, so it is found anew each time; the graph that results
-    is kept.
+    What fuses may change with the attributes of layers, and is found anew whenever one has; the graph that
+    results is kept.
     """
+    sums = not for_backward and _is_known(graph, shapes)
+    key = (training, for_backward, sums)
+    return _prepared.while_unchanged(graph, key, lambda: _fused(graph, training, for_backward, sums))
+
+
+def _fused(graph: Graph, training: bool, for_backward: bool, sums: bool) -> Graph:
     taken: set[Step] = set()
     groups = []
-    sums = not for_backward and _is_known(graph, shapes)
     for step in graph.steps:
         if step not in taken:
             followers = _followers(graph, step, training=training, for_backward=for_backward, sums=sums)
@@ -45,8 +51,6 @@ def fused(graph: Graph, shapes: Sequence[Shape], *, training: bool, for_backward
             taken.update(group)
             groups.append(group)
     masked = _masked(graph, groups) if for_backward else frozenset()
-    if len(groups) == len(graph.steps) and not masked:
-        return graph
     key = (tuple(len(group) for group in groups), masked)
     kept = graph.fusions.get(key)
     if kept is None:

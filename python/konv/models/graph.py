@@ -13,17 +13,16 @@ from collections import Counter, deque
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Any, TypeVar
 
 from konv._arguments import Shape
 from konv.backend import Array
-from konv.layers.base import Layer
+from konv.layers.base import Call, Layer
 from konv.layers.context import Context
 from konv.layers.input import InputLayer
 from konv.layers.tensor import Node, Tensor
 from konv.layers.variable import Variable
-from konv.models.inference import Call, bound, succeeds
+from konv.models.inference import bound_steps, succeeds
 from konv.models.step import Step
 
 Key = TypeVar("Key", int, Variable)
@@ -152,7 +151,7 @@ class Graph:
     @cached_property
     def fusions(self) -> dict[tuple[tuple[int, ...], frozenset[int]], Graph]:
         """What `fusion.fused` made of this graph, by how many steps became one and by the slots of which the
-        reader takes the gradient of a ReLU."""
+        reader takes the gradient of a ReLU; never this graph itself."""
         return {}
 
     @cached_property
@@ -216,17 +215,16 @@ class Graph:
         arrays: list[Any] = [None] * self.size
         for slot, array in zip(self.inputs, inputs, strict=True):
             arrays[slot] = array
-        left_out = set()
+        left_out: frozenset[int] = frozenset()
         if any(logits):
-            for slot, wanted, activation in zip(self.outputs, logits, self.output_activations(), strict=True):
-                if wanted and activation is not None:
-                    left_out.add(slot)
+            ends = zip(self.outputs, logits, self.output_activations(), strict=True)
+            left_out = frozenset(slot for slot, wanted, ending in ends if wanted and ending is not None)
         saved = []
         ready: deque[Call] = deque()  # of the steps that come next
+        bound = None if context.for_backward else bound_steps(self, inputs, context.backend, left_out)
         for number, (step, spent) in enumerate(zip(self.steps, self._spent, strict=True)):
-            if not ready and not context.for_backward:
-                rest = islice(self.steps, number, None)
-                ready.extend(bound(rest, arrays, context.backend, left_out))
+            if bound is not None and not ready:
+                ready.extend(bound.from_step(number, self, arrays))
             if not (ready and succeeds(ready.popleft(), step, arrays)):
                 ready.clear()
                 kept = _run(step, arrays, context, left_out)

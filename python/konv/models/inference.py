@@ -3,45 +3,78 @@
 A kernel goes through megabytes, so what Python does after it runs with cold caches: 40 us from one layer
 of ResNet-50 to the next, while OpenMP's threads fall asleep, and 9 us where caches are warm. So as many
 layers as can be are bound (`Layer.bind`) before the first of them runs, and little is left to do in between.
+What is bound is kept until anything changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
-from typing import Any
+import os
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
+from konv import _prepared
 from konv.backend import BACKENDS, Array, Backend
+from konv.layers.base import Call
 from konv.models.step import Step
 
-Call = Callable[[Array, Array | None], Array]
+if TYPE_CHECKING:
+    from konv.models.graph import Graph
 
 _ERRORS = (TypeError, ValueError, MemoryError)
 
 
-def bound(steps: Iterable[Step], arrays: Sequence[Any], backend: Backend, keep: Container[int]) -> list[Call]:
-    """Bind steps, from the first on, as far as their inputs lie on the backend and layers can be bound.
+class BoundSteps:
+    """The steps of a graph that are bound, run after run of them.
 
-    `arrays` holds what is in the slots before the first step; steps that make the slots `keep` aren't bound.
+    Parameters
+    ----------
+    backend : Backend
+    keep : frozenset of int
+        Slots; steps that make them aren't bound.
     """
-    shapes: dict[int, tuple[int, ...]] = {}
-    calls: list[Call] = []
-    for step in steps:
-        for slot in step.reads:
-            if slot not in shapes:
-                if BACKENDS.get(type(arrays[slot])) is not backend:
-                    return calls
-                shapes[slot] = arrays[slot].shape
-        if step.layer.several_inputs or step.outputs[0] in keep:
-            return calls
-        try:
-            made = step.layer.bind(shapes[step.inputs[0]], norm=step.norm, relu=step.relu, backend=backend)
-        except _ERRORS:  # as `forward` will tell
-            return calls
-        if made is None:
-            return calls
-        call, shapes[step.outputs[0]] = made
-        calls.append(call)
-    return calls
+
+    def __init__(self, backend: Backend, keep: frozenset[int]) -> None:
+        self._backend = backend
+        self._keep = keep
+        self._runs: dict[int, tuple[list[Any], list[Call]]] = {}  # what they read, and calls
+
+    def from_step(self, number: int, graph: Graph, arrays: Sequence[Any]) -> list[Call]:
+        """Bind steps of the graph, from that of a number on, as far as their inputs lie on the backend and
+        layers can be bound; `arrays` holds what is in the slots before that step."""
+        given = [None if array is None else (type(array), array.shape[1:]) for array in arrays]
+        known = self._runs.get(number)
+        if known is None or known[0] != given:
+            steps = islice(graph.steps, number, None)
+            known = self._runs[number] = given, list(self._bind(steps, arrays))
+        return known[1]
+
+    def _bind(self, steps: Iterable[Step], arrays: Sequence[Any]) -> Iterable[Call]:
+        shapes: dict[int, tuple[int, ...]] = {}
+        for step in steps:
+            for slot in step.reads:
+                if slot not in shapes:
+                    if BACKENDS.get(type(arrays[slot])) is not self._backend:
+                        return
+                    shapes[slot] = arrays[slot].shape
+            if step.layer.several_inputs or step.outputs[0] in self._keep:
+                return
+            layer, shape = step.layer, shapes[step.inputs[0]]
+            try:
+                call = layer.bind(shape, norm=step.norm, relu=step.relu, backend=self._backend)
+                shapes[step.outputs[0]] = layer.compute_output_shape(shape)
+            except _ERRORS:  # as `forward` will tell
+                return
+            if call is None:
+                return
+            yield call
+
+
+def bound_steps(graph: Graph, inputs: Sequence[Array], backend: Backend, keep: frozenset[int]) -> BoundSteps:
+    """Return what is bound of a graph for inputs, of any number of images, on a backend."""
+    shapes = tuple(array.shape[1:] for array in inputs)
+    key = (shapes, backend.name, keep, os.environ.get("KONV_ALGORITHM"))
+    return _prepared.while_unchanged(graph, key, lambda: BoundSteps(backend, keep))
 
 
 def succeeds(call: Call, step: Step, arrays: list[Any]) -> bool:
