@@ -68,11 +68,12 @@ int64_t WinogradByTiles::scratch_bytes() const {
 }
 
 WinogradByTiles::Scratch WinogradByTiles::carve(Carver& carver) const {
-  const int64_t pitch = odd_lines(std::min(steps_.problem().channels, kChannels)),
-                point_pitch = odd_lines(block_tiles_ * pitch), B = steps_.kernels().block_filters,
+  // A tile's points are neighbours: spread over 36 matrices, they take up to a sixth longer to write.
+  const int64_t point_pitch = ceil_div(std::min(steps_.problem().channels, kChannels), 16) * 16,
+                tile_pitch = odd_lines(kWinogradPoints * point_pitch), B = steps_.kernels().block_filters,
                 sum_pitch = odd_lines(block_tiles_ * B);
   Scratch s{};
-  s.points = {carver.take<float>(kWinogradPoints * point_pitch), pitch, point_pitch};
+  s.points = {carver.take<float>(block_tiles_ * tile_pitch), tile_pitch, point_pitch};
   s.sums = {carver.take<float>(kWinogradPoints * sum_pitch), B, sum_pitch};
   s.patches.source = carver.take<WinogradPatch>(block_tiles_);
   s.patches.result = carver.take<WinogradPatch>(block_tiles_);

@@ -84,15 +84,17 @@ void WinogradSteps::transform_data(const float* x, int64_t channels, const Winog
   plan_.adjoint ? transforms_.adjoint_data(d) : kernels_.data(d);
 }
 
-// The pixels of a tile that its left and upper neighbours don't have.
+// The pixels of a tile that its left and upper neighbours, if there are any, don't have.
 void WinogradSteps::fetch_data(const float* x, int64_t channels, int64_t tile) const {
-  const int64_t shared = plan_.taps - 1;
+  const int64_t shared = plan_.adjoint ? 0 : plan_.taps - 1,
+                above = tile / plan_.w.tiles % plan_.h.tiles > 0 ? shared : 0,
+                left = tile % plan_.w.tiles > 0 ? shared : 0;
   WinogradPatch patch = source_of(tile);
-  patch.offset += shared * (problem_.x_row + problem_.x_column);
-  patch.row += shared;
-  patch.column += shared;
-  kernels_.fetch({x, problem_.x_row, problem_.x_column, problem_.h.in, problem_.w.in, patch, plan_.h.outputs,
-                  plan_.w.outputs, channels});
+  patch.offset += above * problem_.x_row + left * problem_.x_column;
+  patch.row += above;
+  patch.column += left;
+  kernels_.fetch({x, problem_.x_row, problem_.x_column, problem_.h.in, problem_.w.in, patch,
+                  plan_.h.outputs + shared - above, plan_.w.outputs + shared - left, channels});
 }
 
 bool WinogradSteps::streams_results() const {
