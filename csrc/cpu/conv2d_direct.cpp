@@ -35,13 +35,14 @@ ConvProblem flat_if_pointwise(ConvProblem p) {
   return p;
 }
 
-// Does the tile read x itself? A single tap without padding uses a slab so little that copying it would cost
-// a tenth of the time; not if the rows of a tile would push each other out of L1.
-bool reads_in_place(const ConvProblem& p, int64_t item_size) {
-  const auto inside = [](const TapAxis& axis) {
-    return axis.taps == 1 && axis.origin >= 0 && axis.origin + (axis.out - 1) * axis.stride < axis.in;
-  };
-  return inside(p.h) && inside(p.w) && p.w.stride * p.x_column * item_size % kAliasedBytes != 0;
+// Does the tile read x itself? Without padding, where a tap is contiguous as in a slab: a single one, for
+// which copying pixels would cost a tenth of the time, or a row of merged ones. Not if the pixels of a tile
+// would push each other out of L1.
+bool reads_in_place(const ConvProblem& p, const SlabPlan& plan, int64_t item_size) {
+  const bool contiguous =
+      p.h.taps * p.w.taps == 1 || (plan.merged && plan.taps > 0 && p.w.step == 1 && p.channels == p.x_column);
+  return contiguous && !meets_padding(p.h) && !meets_padding(p.w) &&
+         p.w.stride * p.x_column * item_size % kAliasedBytes != 0;
 }
 
 template <class T>
@@ -62,8 +63,7 @@ class DirectRun {
             problem_.h, problem_.w, problem.channels, true, kBlockPixels,
             problem.h.taps * problem.w.taps == 1 ? kPointwiseBytes / int64_t{sizeof(T)} : kChannels,
             kernels_.lanes, sizeof(T))),
-        in_place_(reads_in_place(problem_, sizeof(T))),
-        taps_(plan_.tap_offsets()),
+        in_place_(reads_in_place(problem_, plan_, sizeof(T))),
         filter_blocks_(ceil_div(problem.filters, tile_.block_filters)),
         channel_blocks_(ceil_div(problem.channels, plan_.channels)),
         streams_(channel_blocks_ == 1 && problem.filters % kernels_.lanes == 0 &&
@@ -73,6 +73,9 @@ class DirectRun {
     if (in_place_) {
       plan_.row_stride = problem_.h.stride * problem_.x_row;
       plan_.column_stride = problem_.w.stride * problem_.x_column;
+      for (int64_t r = 0; r < problem.h.taps; ++r) taps_.push_back(r * problem.h.step * problem.x_row);
+    } else {
+      taps_ = plan_.tap_offsets();
     }
     pixels_ = pixel_table(plan_.slab_w.block);
     last_pixels_ = pixel_table(problem_.w.out - (plan_.block_columns - 1) * plan_.slab_w.block);
@@ -257,7 +260,7 @@ class DirectRun {
 
       DirectBlock<T> b{};
       b.slab = in_place_ ? x_block + first : s.slab;
-      b.prefetch = in_place_;
+      b.prefetch = in_place_ && !plan_.merged;
       b.stream = streams_;
       b.length = plan_.merged ? plan_.length : channels;
       b.packed_taps = plan_.taps;

@@ -47,11 +47,6 @@ MemoryStretch stretch_of(const T* first, int64_t elements) {
   return {first, static_cast<int64_t>(line(first + elements - 1) - line(first)) + 1};
 }
 
-bool meets_padding(const TapAxis& axis) {
-  return axis.origin < 0 ||
-         axis.origin + (axis.out - 1) * axis.stride + (axis.taps - 1) * axis.step >= axis.in;
-}
-
 template <class T>
 class KernelGradientRun {
  public:

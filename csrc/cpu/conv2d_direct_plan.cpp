@@ -62,6 +62,11 @@ TapRange live_taps(const TapAxis& axis, int64_t output) {
   return {first_at(0), first_at(axis.in)};
 }
 
+bool meets_padding(const TapAxis& axis) {
+  return axis.origin < 0 ||
+         axis.origin + (axis.out - 1) * axis.stride + (axis.taps - 1) * axis.step >= axis.in;
+}
+
 std::vector<int64_t> live_phases(const WindowAxis& axis) {
   const int64_t period = axis.stride / std::gcd(axis.stride, axis.dilation);
   std::vector<int64_t> phases;

@@ -42,6 +42,9 @@ struct TapRange {
 
 TapRange live_taps(const TapAxis& axis, int64_t output);
 
+// Does any tap of any output?
+bool meets_padding(const TapAxis& axis);
+
 // How a slab holds what `block` neighbouring outputs read along one axis: as the input lies ("dense"), or tap
 // after tap for each output ("compact"), whichever is smaller.
 struct SlabAxis {

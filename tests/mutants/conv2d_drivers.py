@@ -268,9 +268,17 @@ MUTANTS = {
             BATCH,
         ),
         (
-            "padding behind the last pixel is read in place",
-            "axis.origin + (axis.out - 1) * axis.stride < axis.in",
-            "axis.origin + (axis.out - 1) * axis.stride <= axis.in",
+            "padding is read in place",
+            "contiguous && !meets_padding(p.h) && !meets_padding(p.w) &&",
+            "contiguous &&",
+            FORWARD,
+        ),
+        ("dilated columns are read in place", "plan.taps > 0 && p.w.step == 1 &&", "", FORWARD),
+        ("groups are read in place", "p.channels == p.x_column)", "p.channels > 0)", FORWARD),
+        (
+            "rows of taps read in place are not dilated",
+            "r * problem.h.step * problem.x_row",
+            "r * problem.x_row",
             FORWARD,
         ),
         (
