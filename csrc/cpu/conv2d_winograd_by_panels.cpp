@@ -8,14 +8,16 @@
 namespace konv::cpu {
 namespace {
 
-// Transformed kernels of up to this size are better kept and read: 256x256 filters (9 MiB) tie, for 256x512
-// (18 MiB) panels take 0.8 of the time, for 512x512 0.8 (7x7, 8 images) to 0.9 (28x28, 4 images).
-constexpr int64_t kCachedBytes = 16 << 20;
+// Transformed kernels of up to this size are better kept and read: for 256x512 filters (18 MiB) panels take
+// 0.8 of the time, for 512x512 0.8 (7x7, 8 images) to 0.9 (28x28, 4 images). Where there are few tiles a
+// kernel of half that size pays, too: 256x256 (9 MiB) takes 0.9 of the time on 128 tiles, 1.07 on 784.
+constexpr int64_t kCachedBytes = 16 << 20, kCachedBytesOfFew = 8 << 20;
+constexpr int64_t kFewTiles = 256;
 
-// Of a block: its points of one panel, 288 KiB on AVX-512, stay in L2 beside the sums of 98 tiles, 441 KiB.
+// Of a block: its points of one panel, 288 KiB on AVX-512, stay in L2 beside the sums of 128 tiles, 576 KiB.
 // Each round transforms the kernel again, which takes as long as the products of three tiles.
 constexpr int64_t kChannels = 64;
-constexpr int64_t kMostTiles = 98;  // of a chunk
+constexpr int64_t kMostTiles = 128;  // of a chunk
 
 // With fewer, further threads would transform the kernel for little more than that.
 constexpr int64_t kLeastTiles = 14;
@@ -38,7 +40,8 @@ WinogradByPanels::WinogradByPanels(const ConvProblem& problem)
 bool WinogradByPanels::pays() const {
   const ConvProblem& problem = steps_.problem();
   const int64_t transformed = kWinogradPoints * problem.channels * problem.filters * sizeof(float);
-  return transformed > kCachedBytes && steps_.unit_tiles() <= kMostTiles;
+  return transformed > (steps_.tiles() > kFewTiles ? kCachedBytes : kCachedBytesOfFew) &&
+         steps_.unit_tiles() <= kMostTiles;
 }
 
 int64_t WinogradByPanels::channel_blocks() const {
@@ -143,7 +146,7 @@ void WinogradByPanels::transform_tiles(const float* x, int64_t first, int64_t la
   points.first += at * points.tile_pitch;
   for (int64_t c = 0; c < problem.channels; c += block_channels_) {
     steps_.transform_data(x + c, std::min(block_channels_, problem.channels - c), patches.source,
-                          last - first, points);
+                          last - first, points, true);
     points.first += kWinogradPoints * points.point_pitch;
   }
 }

@@ -68,7 +68,7 @@ void WinogradSteps::find_patches(int64_t first_tile, int64_t count, const Winogr
 }
 
 void WinogradSteps::transform_data(const float* x, int64_t channels, const WinogradPatch* source,
-                                   int64_t count, const WinogradMatrices& points) const {
+                                   int64_t count, const WinogradMatrices& points, bool streamed) const {
   WinogradData d{};
   d.x = x;
   d.row_stride = problem_.x_row;
@@ -81,6 +81,7 @@ void WinogradSteps::transform_data(const float* x, int64_t channels, const Winog
   d.points = points.first;
   d.tile_pitch = points.tile_pitch;
   d.point_pitch = points.point_pitch;
+  d.streamed = streamed && kernels_.can_stream;
   plan_.adjoint ? transforms_.adjoint_data(d) : kernels_.data(d);
 }
 

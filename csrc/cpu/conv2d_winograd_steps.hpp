@@ -49,9 +49,10 @@ class WinogradSteps {
   void transform_taps(const float* taps, int64_t channels, float* panel, int64_t point_pitch) const;
 
   void find_patches(int64_t first_tile, int64_t count, const WinogradPatches& patches) const;
-  // x: from the first of the channels on.
+  // x: from the first of the channels on. Streamed: past the caches, where vectors fill lines; then points
+  // and their pitches are aligned to a vector.
   void transform_data(const float* x, int64_t channels, const WinogradPatch* source, int64_t count,
-                      const WinogradMatrices& points) const;
+                      const WinogradMatrices& points, bool streamed) const;
   void fetch_data(const float* x, int64_t channels, int64_t tile) const;
 
   // y and epilogue: of the group.

@@ -178,8 +178,8 @@ struct Inside {
   }
 };
 
-template <class Down, class Across = Down>
-void transform_data(const WinogradData& data) {
+template <class Down, class Across, bool Streamed>
+void transform_data_as(const WinogradData& data) {
   const WinogradData d = data;  // a copy, which what is written can't alias
   for (int64_t t = 0; t < d.tiles; ++t) {
     const WinogradPatch& patch = d.patches[t];
@@ -189,7 +189,11 @@ void transform_data(const WinogradData& data) {
       const float* x = d.x + patch.offset + c;
       float* points = d.points + t * d.tile_pitch + c;
       const auto put = [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
-        store(points + (i * Across::kOut + j) * d.point_pitch, v);
+        float* to = points + (i * Across::kOut + j) * d.point_pitch;
+        if constexpr (Streamed)
+          stream(to, v);
+        else
+          store(to, v);
       };
       if (whole && d.channels - c >= kLane)
         transform_tile<Down, Across>(
@@ -205,6 +209,13 @@ void transform_data(const WinogradData& data) {
             put);
     }
   }
+}
+
+template <class Down, class Across = Down>
+void transform_data(const WinogradData& d) {
+  if (!d.streamed) return transform_data_as<Down, Across, false>(d);
+  transform_data_as<Down, Across, true>(d);
+  stream_fence();
 }
 
 void fetch(const WinogradPixels& p) {

@@ -58,6 +58,7 @@ struct WinogradData {
   int64_t tiles, channels;
   float* points;
   int64_t tile_pitch, point_pitch;
+  bool streamed;  // past the caches; then points and pitches are aligned to a vector
 };
 
 // At one point: sums[t * B + b] (+)= sum over c of points[t * tile_pitch + c] * panel[c * B + b]. Sums go on
