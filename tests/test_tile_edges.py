@@ -17,7 +17,7 @@ import reference
 from arrays import Array, draw_integers
 from cases import ConvCase
 from konv import ops
-from winograd import normwise_bound, outputs_of
+from winograd import block_taps, normwise_bound, outputs_of
 
 FLOAT32 = np.dtype("float32")
 SIZES = range(1, 10)
@@ -74,6 +74,21 @@ def test_every_size(isa: str, r: int, algorithm: str) -> None:
         n, p, q, _ = y.shape
         tiles = n * -(-p // outputs_of(r)) * -(-q // outputs_of(r))
         error = normwise_bound(r, "kernel", tiles, 1, 1) if algorithm == "winograd" else 0
+        assert error < 0.5
+        np.testing.assert_allclose(grad_kernel, exact_kernel, rtol=0, atol=error, err_msg=str(case))
+
+
+@pytest.mark.parametrize(("r", "stride"), [(5, 2), (7, 2), (9, 2), (11, 4)])
+def test_every_size_over_blocks(isa: str, r: int, stride: int) -> None:
+    assert len(cases(r, stride)) > 70
+    for case in cases(r, stride):
+        y, grad_x, grad_kernel = results(case, "winograd")
+        exact_y, exact_x, exact_kernel = exact(case)
+        np.testing.assert_array_equal(y, exact_y, str(case))
+        np.testing.assert_array_equal(grad_x, exact_x, str(case))
+        taps = block_taps(r, stride)
+        tiles = y.shape[0] * -(-y.shape[1] // outputs_of(taps)) * -(-y.shape[2] // outputs_of(taps))
+        error = normwise_bound(r, "kernel", tiles, 1, 1, stride)
         assert error < 0.5
         np.testing.assert_allclose(grad_kernel, exact_kernel, rtol=0, atol=error, err_msg=str(case))
 

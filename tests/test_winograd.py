@@ -20,7 +20,7 @@ import reference
 from arrays import Array, draw, draw_integers, with_non_finite
 from cases import CHANNEL_TAILS, ConvCase, TransposeCase, each
 from konv import _core, ops
-from konv._arguments import pads
+from konv._arguments import pads, pair
 from tolerance import assert_same_bits
 from winograd import normwise_bound
 
@@ -81,6 +81,26 @@ CASES = (
     ConvCase("strided_grouped", (2, 13, 12, 34), (3, 3, 17, 38), strides=2, padding=1, groups=2),
     ConvCase("strided_blocks", (2, 11, 13, 130), (3, 3, 130, 200), strides=2, padding=1),
     *(ConvCase(f"strided_{c}_to_{k}", (2, 7, 8, c), (3, 3, c, k), strides=2) for c, k in CHANNEL_TAILS),
+    # Over blocks of as many pixels as the strides, which pixels outside of the image fill up, and taps.
+    ConvCase("blocked_tile", (2, 24, 24, 3), (11, 11, 3, 8), strides=4),
+    ConvCase("blocked_11x11", (2, 31, 38, 3), (11, 11, 3, 7), strides=4, padding=2),
+    ConvCase("blocked_7x7", (2, 19, 26, 3), (7, 7, 3, 7), strides=2, padding=3),
+    ConvCase("blocked_10x10", (2, 19, 26, 3), (10, 10, 3, 7), strides=2, padding=4),
+    ConvCase("blocked_same", (2, 16, 25, 5), (5, 5, 5, 7), strides=2, padding="same"),
+    ConvCase("blocked_whole", (2, 18, 22, 4), (6, 6, 4, 5), strides=2),
+    ConvCase("blocked_asymmetric", (2, 15, 16, 4), (9, 9, 4, 5), strides=3, padding=((0, 3), (4, 1))),
+    ConvCase("blocked_far", (2, 3, 2, 4), (5, 5, 4, 5), strides=2, padding=((9, 8), (7, 6))),
+    ConvCase("blocked_padding_alone", (2, 1, 1, 4), (5, 5, 4, 5), strides=2, padding=((7, 0), (0, 6))),
+    ConvCase("blocked_one_pixel", (2, 1, 1, 5), (5, 5, 5, 6), strides=2, padding="same"),
+    ConvCase("blocked_one_output", (2, 7, 8, 3), (7, 7, 3, 6), strides=2),
+    ConvCase("blocked_ends_early", (2, 18, 17, 4), (7, 7, 4, 5), strides=3),
+    ConvCase("blocked_unequal", (2, 15, 20, 3), (7, 11, 3, 5), strides=(2, 3), padding=1),
+    ConvCase("blocked_columns", (2, 9, 20, 17), (3, 9, 17, 5), strides=(1, 3), padding=1),
+    ConvCase("blocked_rows", (2, 20, 9, 5), (9, 3, 5, 5), strides=(3, 1), padding=2),
+    ConvCase("blocked_empty_batch", (0, 9, 9, 3), (5, 5, 3, 4), strides=2, padding="same"),
+    ConvCase("blocked_many_images", (37, 7, 9, 5), (5, 5, 5, 7), strides=2, padding="same"),
+    ConvCase("blocked_blocks_of_channels", (1, 9, 8, 130), (5, 5, 130, 70), strides=2, padding=1),
+    *(ConvCase(f"blocked_{c}_to_{k}", (2, 9, 11, c), (5, 5, c, k), strides=2) for c, k in CHANNEL_TAILS),
     # Kernels beyond 24 MiB once transformed, taken panel by panel: in several rounds of tiles, and with
     # rounds of several chunks where there are fewer panels than threads.
     ConvCase("panels", (26, 5, 5, 130), (3, 3, 130, 1350), padding="same"),
@@ -146,7 +166,7 @@ def test_an_addend_comes_between_bias_and_relu(isa: str, case: ConvCase) -> None
     y = conv2d(x, kernel, bias, **case.options)
     addend = draw(f"{case.name} addend", y.shape, FLOAT32) * np.abs(y).max(initial=0)
     padding = pads("test", case.padding)
-    strides = (int(case.strides), int(case.strides))
+    strides = pair("test", "strides", case.strides)
     prepared = _core.prepare_conv2d(kernel, case.x[1:], strides, padding, (1, 1), case.groups, "winograd")
     assert_same_bits(_core.apply_prepared(x, prepared, bias, True, addend), ops.relu(y + addend))
 
@@ -158,7 +178,8 @@ def test_errors_are_bounded(isa: str, case: ConvCase) -> None:
     y = conv2d(x, kernel, **case.options)
     value = reference.conv2d(x, kernel, **case.options)
     most_x, most_kernel = (float(np.abs(array).max(initial=0)) for array in (x, kernel))
-    error = normwise_bound(case.kernel[0], "y", case.kernel[2], most_x, most_kernel, case.strides)
+    strides = pair("test", "strides", case.strides)
+    error = normwise_bound(case.kernel[0], "y", case.kernel[2], most_x, most_kernel, strides)
     np.testing.assert_allclose(y, value, rtol=0, atol=error)
     grad = draw(f"{case.name} grad", y.shape, FLOAT32)
     value = reference.conv2d_backward(grad, x, kernel, **case.options)[0]
@@ -183,7 +204,23 @@ def random_cases(draw: st.DrawFn) -> ConvCase:
     return ConvCase("random", x, kernel, strides, padding, groups=groups)
 
 
-@given(case=random_cases())
+@st.composite
+def random_blocked_cases(draw: st.DrawFn) -> ConvCase:
+    taps = draw(st.integers(3, 5))
+    strides = draw(st.tuples(*[st.integers(1, 4)] * 2).filter(lambda pair: pair != (1, 1)))
+    window = [draw(st.integers((taps - 1) * stride + 1, taps * stride)) for stride in strides]
+    size = [draw(st.integers(1, 30)) for _ in window]
+    padding = draw(st.tuples(*[st.tuples(*[st.integers(0, 20)] * 2)] * 2))
+    tops = [
+        max(0, r - h - before - after) for r, h, (before, after) in zip(window, size, padding, strict=True)
+    ]
+    padding = tuple((before + top, after) for top, (before, after) in zip(tops, padding, strict=True))
+    channels, filters = draw(st.integers(1, 18)), draw(st.sampled_from([1, 2, 15, 17, 33]))
+    x, kernel = (draw(st.integers(0, 3)), *size, channels), (*window, channels, filters)
+    return ConvCase("random", x, kernel, strides, padding)
+
+
+@given(case=random_cases() | random_blocked_cases())
 def test_random_shapes_are_exact_on_integers(isa: str, case: ConvCase) -> None:
     x, kernel, bias, grad = integers(case)
     y, grad_x = exact(case)
@@ -200,6 +237,7 @@ BITS_CASES = each(
         ConvCase("many_filters", (3, 9, 9, 33), (3, 3, 33, 300), padding="same"),
         ConvCase("many_strided_tiles", (3, 40, 41, 33), (3, 3, 33, 65), strides=2, padding="same"),
         ConvCase("many_strided_filters", (1, 9, 9, 33), (3, 3, 33, 300), strides=2, padding="same"),
+        ConvCase("many_blocked_tiles", (3, 80, 81, 3), (7, 7, 3, 65), strides=2, padding=3),
         ConvCase("many_adjoint_tiles", (3, 26, 26, 33), (3, 3, 33, 65)),
     )
 )
@@ -242,12 +280,13 @@ def test_an_image_does_not_depend_on_its_batch(
             assert_same_bits(result, wanted[first:end])
 
 
-@each(CASES, "panels", "panels_4x4", "panels_5x5", "panels_grouped", "few_panels")
+@each(CASES, "panels", "panels_4x4", "panels_5x5", "panels_grouped", "few_panels", "blocked_11x11")
 def test_prepared_kernels_have_the_same_bits(isa: str, case: ConvCase) -> None:
     """They are transformed beforehand, and streamed; others as the products need them."""
     x, kernel = draw(f"{case.name} x", case.x, FLOAT32), draw(f"{case.name} kernel", case.kernel, FLOAT32)
     padding = pads("test", case.padding)
-    prepared = _core.prepare_conv2d(kernel, case.x[1:], (1, 1), padding, (1, 1), case.groups, "winograd")
+    strides = pair("test", "strides", case.strides)
+    prepared = _core.prepare_conv2d(kernel, case.x[1:], strides, padding, (1, 1), case.groups, "winograd")
     y = _core.apply_prepared(x, prepared, None, False, None)
     assert_same_bits(y, conv2d(x, kernel, **case.options))
 
@@ -275,6 +314,9 @@ def test_streamed_results_have_the_same_bits(isa: str) -> None:
     "adjoint",
     "adjoint_5x5",
     "strided_ragged",
+    "blocked_7x7",
+    "blocked_asymmetric",
+    "blocked_ends_early",
 )
 def test_what_reads_a_non_finite_value_is_non_finite(isa: str, case: ConvCase) -> None:
     """It may spread over its tile, but no further than a tile reaches, and not to other images."""
@@ -316,6 +358,23 @@ def test_non_finite_kernels_spoil_their_filters_only(isa: str, case: ConvCase) -
     np.testing.assert_array_equal(y[..., others], exact(case)[0][..., others])
 
 
+@each(CASES, "blocked_ends_early")
+def test_what_no_window_reads_leaves_no_trace(isa: str, case: ConvCase) -> None:
+    """Even where it shares a block with what a window does read."""
+    x, kernel, bias, grad = integers(case)
+    rest = x.copy()
+    rest[:, 16:], rest[:, :, 16:] = np.nan, np.nan
+    assert_same_bits(conv2d(rest, kernel, bias, **case.options), conv2d(x, kernel, bias, **case.options))
+    arguments = {**case.options, "algorithm": "winograd"}
+    results = [ops.conv2d_backward(grad, images, kernel, **arguments) for images in (x, rest)]
+    assert_same_bits(results[0][1], results[1][1])
+    grad = draw("unread grad", grad.shape, FLOAT32)
+    grad_x = gradient_of_x(case, grad, kernel, len(x))
+    assert (grad_x[:, 16:] == 0).all()
+    assert (grad_x[:, :, 16:] == 0).all()
+    assert (grad_x[:, :16, :16] != 0).all()
+
+
 # ---- what it can do -------------------------------------------------------------------------------------
 
 
@@ -326,6 +385,8 @@ def test_non_finite_kernels_spoil_their_filters_only(isa: str, case: ConvCase) -
         TransposeCase("padded_5x5", (2, 4, 5, 6), (5, 5, 7, 6), padding=1),
         TransposeCase("grouped", (2, 4, 5, 6), (3, 3, 4, 6), groups=2),
         TransposeCase("strided", (2, 9, 8, 6), (3, 3, 7, 6), strides=2, padding="same"),
+        TransposeCase("blocked", (2, 9, 8, 6), (5, 5, 7, 6), strides=2, padding="same"),
+        TransposeCase("blocked_beyond", (2, 4, 5, 6), (8, 8, 7, 6), strides=3, output_padding=2),
     )
 )
 def test_transposed_convolutions(isa: str, case: TransposeCase) -> None:
@@ -341,7 +402,11 @@ def test_transposed_convolutions(isa: str, case: TransposeCase) -> None:
     [
         ((3, 3), {"strides": (1, 2)}),
         ((3, 3), {"strides": 3}),
-        ((5, 5), {"strides": 2}),
+        ((5, 5), {"strides": 2, "dilation_rate": 2}),
+        ((5, 5), {"strides": 2, "dtype": "float64"}),
+        ((5, 5), {"strides": (1, 2)}),
+        ((5, 5), {"strides": 3}),
+        ((6, 7), {"strides": 2}),
         ((3, 3), {"strides": 2, "dilation_rate": 1, "dtype": "float64"}),
         ((3, 3), {"dilation_rate": (1, 2)}),
         ((3, 5), {}),
@@ -357,6 +422,41 @@ def test_other_shapes_are_a_value_error(kernel: tuple[int, int], options: dict[s
         ValueError, match=r"^conv2d: algorithm 'winograd' can't do this shape, expected one of"
     ):
         conv2d(x, kernels, **options)
+
+
+def test_groups_with_blocks_are_a_value_error() -> None:
+    x, kernel = np.ones((1, 9, 9, 4), FLOAT32), np.ones((5, 5, 2, 6), FLOAT32)
+    with pytest.raises(ValueError, match=r"^conv2d: algorithm 'winograd' can't do this shape"):
+        conv2d(x, kernel, strides=2, groups=2)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "x", "kernel", "strides"),
+    [
+        ("winograd", (1, 64, 61, 3), (11, 11, 3, 32), 4),
+        ("winograd", (1, 32, 31, 8), (5, 5, 8, 32), 2),
+        ("direct", (1, 32, 31, 3), (5, 5, 3, 32), 2),
+        ("direct", (1, 32, 31, 8), (5, 5, 8, 31), 2),
+        ("direct", (1, 32, 24, 8), (5, 5, 8, 32), 2),
+        ("winograd", (1, 26, 25, 7), (7, 7, 7, 32), 2),
+        ("direct", (1, 26, 25, 1), (7, 7, 1, 32), 2),
+    ],
+)
+def test_auto_over_blocks(chosen: str, x: tuple[int, ...], kernel: tuple[int, ...], strides: int) -> None:
+    case = ConvCase("auto blocks", x, kernel, strides, "same")
+    data, grad = drawn(case, 1)
+    weights = draw("auto kernel", kernel, FLOAT32)
+    y = {
+        name: ops.conv2d(data, weights, **case.options, algorithm=name)
+        for name in ("auto", "winograd", "direct")
+    }
+    assert (y["winograd"] != y["direct"]).any()
+    assert_same_bits(y["auto"], y[chosen])
+    grads = {
+        name: ops.conv2d_backward(grad, data, weights, **case.options, needs=("x",), algorithm=name)[0]
+        for name in ("auto", "winograd", "direct")
+    }
+    assert_same_bits(grads["auto"], grads[chosen])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from cases import ConvCase, each
 from konv import ops
 from reference import Shape
 from tolerance import assert_within
-from winograd import Matrices, matrices, normwise_bound, outputs_of
+from winograd import Matrices, block_taps, matrices, normwise_bound, outputs_of
 
 FLOAT32 = np.dtype("float32")
 PASSES = ("y", "x", "kernel")
@@ -33,6 +33,10 @@ CASES = (
     ConvCase("valid_5x5", (3, 13, 15, 33), (5, 5, 33, 16)),
     ConvCase("valid_4x4", (3, 13, 15, 33), (4, 4, 33, 16)),
     ConvCase("many_channels", (1, 7, 7, 300), (3, 3, 300, 40), padding="same"),
+    ConvCase("blocked_tile", (1, 24, 24, 1), (11, 11, 1, 3), strides=4),
+    ConvCase("blocked_tile_of_channels", (1, 12, 12, 64), (7, 7, 64, 33), strides=2),
+    ConvCase("blocked_ragged", (2, 26, 22, 5), (11, 11, 5, 20), strides=4, padding=2),
+    ConvCase("blocked_to_5x5", (2, 21, 22, 5), (9, 9, 5, 20), strides=2, padding="same"),
     ConvCase("many_tiles", (4, 30, 31, 3), (3, 3, 3, 8), padding="same"),
 )
 
@@ -92,20 +96,24 @@ def worst_signs(case: ConvCase, of: str) -> list[Array]:
 
     The point is the one that weighs most in the result; the rest of the result cancels it.
     """
-    at = matrices(case.kernel[0], case.strides)
+    stride = int(case.strides)
+    taps = block_taps(case.kernel[0], stride)
+    at = matrices(taps, stride if taps == case.kernel[0] else 1)
     weights = {"y": at.outputs, "x": at.data, "kernel": at.taps}[of]
     inputs = {"y": (at.data, at.taps), "x": (at.outputs, at.taps), "kernel": (at.data, at.outputs)}[of]
     most = np.prod([np.abs(m).sum(axis=1) for m in inputs], axis=0) * np.abs(weights).max(axis=1)
     point = int(np.argmax(most))
 
-    def signed(matrix: Array, shape: Shape) -> Array:
-        row = np.resize(np.where(matrix[point] < 0, -1.0, 1.0), max(shape))
+    def signed(matrix: Array, shape: Shape, block: int = 1) -> Array:
+        signs = np.repeat(np.where(matrix[point] < 0, -1.0, 1.0), block)
+        row = np.resize(signs, max(shape))
         return row[: shape[0], None] * row[None, : shape[1]]
 
     generator = np.random.default_rng(7)
     x, kernel, grad = (generator.uniform(0.7, 1.0, array.shape) for array in drawn(case, "constant"))
-    x *= signed(at.data, case.x[1:3])[..., None]
-    kernel *= signed(at.taps, case.kernel)[..., None, None]
+    block = 1 if taps == case.kernel[0] else stride
+    x *= signed(at.data, case.x[1:3], block)[..., None]
+    kernel *= signed(at.taps, case.kernel, block)[..., None, None]
     grad *= signed(at.outputs, grad.shape[1:3])[..., None]
     return [array.astype(np.float32) for array in (x, kernel, grad)]
 
@@ -135,13 +143,13 @@ def exact(case: ConvCase, of: str, arrays: list[Array]) -> Array:
 
 def bound(case: ConvCase, of: str, arrays: list[Array]) -> float:
     x, kernel, grad = (float(np.abs(array).max(initial=0)) for array in arrays)
-    r, m = case.kernel[0], outputs_of(case.kernel[0])
+    r, m = case.kernel[0], outputs_of(block_taps(case.kernel[0], int(case.strides)))
     if of == "y":
         return normwise_bound(r, of, case.x[3], x, kernel, case.strides)
     if of == "x":
         return normwise_bound(r, of, case.kernel[3], grad, kernel, case.strides)
     n, p, q, _ = arrays[2].shape
-    return normwise_bound(r, of, n * -(-p // m) * -(-q // m), x, grad)
+    return normwise_bound(r, of, n * -(-p // m) * -(-q // m), x, grad, case.strides)
 
 
 @pytest.mark.parametrize("of", PASSES)

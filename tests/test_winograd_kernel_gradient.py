@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import reference
 from arrays import Array, draw, draw_integers
-from cases import CHANNEL_TAILS, CONV_CASES, ConvCase, each
+from cases import CHANNEL_TAILS, CONV_CASES, ConvCase, each, pick
 from konv import ops
 from tolerance import Expected, assert_close, assert_same_bits, gamma
 from winograd import matrices
@@ -198,7 +198,15 @@ def test_numbers(isa: str, case: ConvCase) -> None:
     assert_close(kernel_gradient(case, x, grad), Expected(wanted(case, x, grad), error), FLOAT32)
 
 
-@each(CASES, *SEVERAL_TASKS)
+OVER_BLOCKS = (
+    ConvCase("blocked_splits", (3, 80, 81, 3), (7, 7, 3, 33), strides=2, padding=3),
+    ConvCase("blocked_stages", (3, 30, 31, 20), (5, 5, 20, 66), strides=2, padding="same"),
+    ConvCase("blocked_empty_batch", (0, 9, 9, 3), (5, 5, 3, 4), strides=2),
+)
+"""What comes before and after, test_tile_edges.py tests on every size."""
+
+
+@each((*pick(CASES, *SEVERAL_TASKS), *OVER_BLOCKS))
 def test_threads_do_not_change_a_bit(isa: str, case: ConvCase, set_threads: Callable[[int], None]) -> None:
     x, grad = drawn(case, draw)
     set_threads(1)
@@ -278,6 +286,9 @@ def test_shapes_that_it_cannot_do(dtype: type, kernel: tuple[int, int], options:
         ("direct", ConvCase("few_tiles", (1, 7, 7, 64), (3, 3, 64, 64), padding="same")),
         ("direct", ConvCase("empty_tiles", (16, 5, 5, 64), (3, 3, 64, 64), padding="same")),
         ("direct", ConvCase("few_channels", (8, 28, 28, 3), (3, 3, 3, 64), padding="same")),
+        ("winograd", ConvCase("blocks", (2, 32, 30, 8), (5, 5, 8, 32), strides=2, padding="same")),
+        ("direct", ConvCase("few_blocks", (1, 32, 30, 8), (5, 5, 8, 32), strides=2, padding="same")),
+        ("direct", ConvCase("blocks_few_channels", (8, 32, 30, 3), (5, 5, 3, 64), strides=2, padding="same")),
     ],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )

@@ -27,6 +27,11 @@ POINTS = (0, 1, -1, 2, -2)  # and infinity
 PAIR_POINTS = (0, 1, -1, 2)  # and infinity: of two taps, F(4, 2)
 
 
+def block_taps(r: int, stride: int) -> int:
+    """Taps of an axis once blocks of pixels are its pixels; 3 with stride 2 go through phases instead."""
+    return r if (r, stride) == (3, 2) else -(-r // stride)
+
+
 @dataclass(frozen=True)
 class Matrices:
     """Of r taps, a row for each point: data (6, 6), outputs (6, m) and taps (6, r); B^T, A and G.
@@ -113,33 +118,44 @@ ROUNDINGS = {
 STRIDED_ROUNDINGS = {"y": 21, "x": 18}
 
 
-def normwise_bound(r: int, of: str, terms: int, most_x: float, most_y: float, stride: int = 1) -> float:
+def normwise_bound(
+    r: int, of: str, terms: int, most_x: float, most_y: float, strides: int | tuple[int, int] = 1
+) -> float:
     """The greatest error of any element, where `terms` channels, filters or tiles add up.
 
-    `most_x` and `most_y` are the greatest magnitudes of the two arrays that are multiplied.
+    `most_x` and `most_y` are the greatest magnitudes of the two arrays that are multiplied. With strides the
+    channels of y are those of a block of pixels, but for 3x3 with stride 2.
     """
-    if stride == 2:
-        roundings, most = STRIDED_ROUNDINGS[of], growth(r, of, stride)
+    down, across = (strides, strides) if isinstance(strides, int) else strides
+    if (r, down, across) == (3, 2, 2):
+        roundings, most = STRIDED_ROUNDINGS[of], growth(r, of, 2)
     else:
-        roundings = ROUNDINGS[r, of]
+        taps = block_taps(r, down)
+        terms *= down * across if of == "y" else 1
+        roundings = ROUNDINGS[taps, of]
         # Of x: the adjoint or the rotated kernel.
-        most = growth(r, of) if of != "x" else max(growth(r, "x"), growth(r, "y"))
+        most = growth(taps, of) if of != "x" else max(growth(taps, "x"), growth(taps, "y"))
     return float(gamma(terms + roundings, np.float32)) * most**2 * terms * most_x * most_y
 
 
 def can_do(case: ConvCase | TransposeCase) -> bool:
     """Whether there is a row of that name for forward and gradient of x, in float32."""
-    strides = {(3, 3): (1, 2, (2, 2)), (4, 4): (1,), (5, 5): (1,)}
-    return case.dilation_rate == 1 and case.strides in strides.get(case.kernel[:2], ())
+    strides = (case.strides, case.strides) if isinstance(case.strides, int) else case.strides
+    if (case.kernel[:2], strides) == ((3, 3), (2, 2)):
+        return case.dilation_rate == 1
+    down, across = map(block_taps, case.kernel[:2], strides)
+    fits = down == across and 3 <= down <= 5 and (strides == (1, 1) or case.groups == 1)
+    return fits and case.dilation_rate == 1
 
 
 def with_winograd(
     expected: Expected, of: str, case: ConvCase | TransposeCase, data: Array, kernel: Array, channels: int
 ) -> Expected:
-    """Allow for Winograd's error where "auto" may choose it: float32 with at least 16 channels."""
-    if data.dtype != np.float32 or not can_do(case) or channels < 16:
+    """Allow for Winograd's error where "auto" may choose it: float32 with enough channels."""
+    few = channels < 16 if case.strides == 1 else kernel.shape[3] < 32
+    if data.dtype != np.float32 or not can_do(case) or few:
         return expected
     most_data, most_kernel = (float(np.abs(array).max(initial=0)) for array in (data, kernel))
-    stride = 2 if case.strides in (2, (2, 2)) else 1
-    bound = normwise_bound(kernel.shape[0], of, channels, most_data, most_kernel, stride)
+    strides = case.strides if isinstance(case.strides, int) else (case.strides[0], case.strides[1])
+    bound = normwise_bound(kernel.shape[0], of, channels, most_data, most_kernel, strides)
     return Expected(expected.value, expected.error + bound)

@@ -48,6 +48,13 @@ ForwardAlgorithm<float> winograd_strided_forward();
 Buffer winograd_strided_input_gradient(const char* op, const Conv2dShape&, const float* grad,
                                        const float* kernel, const float* bias);
 
+// With a stride, ceil(R / stride) = ceil(S / stride) of 3 to 5 along both axes, groups 1, no dilation.
+ForwardAlgorithm<float> winograd_space_to_depth_forward();
+Buffer winograd_space_to_depth_input_gradient(const char* op, const Conv2dShape&, const float* grad,
+                                              const float* kernel, const float* bias);
+Buffer winograd_space_to_depth_kernel_gradient(const char* op, const Conv2dShape&, const float* x,
+                                               const float* grad);
+
 template <class T>
 ForwardAlgorithm<T> depthwise_forward();
 template <class T>

@@ -106,6 +106,9 @@ const WinogradKernels& winograd_kernels() { return *active.load(std::memory_orde
 const WinogradKernelGradientKernels& winograd_kernel_gradient_kernels() {
   return *active.load(std::memory_order_relaxed)->winograd_kernel_gradient;
 }
+const SpaceToDepthKernels& space_to_depth_kernels() {
+  return *active.load(std::memory_order_relaxed)->space_to_depth;
+}
 
 const PhiloxKernels& philox_kernels() { return *active.load(std::memory_order_relaxed)->philox; }
 

@@ -27,5 +27,6 @@ const Kernels<T>& kernels();
 const PhiloxKernels& philox_kernels();
 const WinogradKernels& winograd_kernels();
 const WinogradKernelGradientKernels& winograd_kernel_gradient_kernels();
+const SpaceToDepthKernels& space_to_depth_kernels();
 
 }  // namespace konv::cpu

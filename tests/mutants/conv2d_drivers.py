@@ -15,6 +15,7 @@ TRANSPOSE_EXACT = "test_conv2d_transpose.py::test_integers_are_exact"
 THREADS = "test_same_bits.py::test_threads_do_not_change_a_bit"
 ADDEND = "test_prepared.py::test_addend"
 BATCH = "test_same_bits.py::test_an_image_does_not_depend_on_its_batch"
+OVER_BLOCKS = "test_winograd.py::test_auto_over_blocks"
 
 MUTANTS = {
     "cpu/conv2d_direct_plan.cpp": [
@@ -538,6 +539,9 @@ MUTANTS = {
         ),
     ],
     "cpu/conv2d_algorithms.cpp": [
+        ("few channels go over blocks", ">= products + 96;", ">= products;", OVER_BLOCKS),
+        ("few filters go over blocks", "channels >= 12 && s.K >= 32 &&", "channels >= 12 &&", OVER_BLOCKS),
+        ("few tiles go over blocks", "&& ceil_div(s.w.out, outputs) >= 4;", ";", OVER_BLOCKS),
         (
             "an algorithm that can't add forgets the addend",
             "if (!addend || algorithm_.adds)",

@@ -18,7 +18,64 @@ ERROR = "test_winograd_error.py::test_error"
 GRAD_KERNEL = "test_winograd_kernel_gradient.py::test_integers"
 GRAD_KERNEL_THREADS = "test_winograd_kernel_gradient.py::test_threads_do_not_change_a_bit"
 
+BLOCKED_EDGES = "test_winograd.py::test_what_no_window_reads_leaves_no_trace"
+BLOCKED_SIZES = "test_tile_edges.py::test_every_size_over_blocks"
+
 MUTANTS = {
+    "cpu/conv2d_space_to_depth.cpp": [
+        ("blocks begin with the image", "h.stride - h.before;\n", "h.stride;\n", FORWARD),
+        (
+            "blocks hold what no window reads",
+            "std::min(axis.size, (axis.out - 1) * axis.stride - axis.before + axis.window)",
+            "axis.size",
+            BLOCKED_EDGES,
+        ),
+        (
+            "a filled block is one too many",
+            "last = (end_of(w) + w.before) /",
+            "last = (w.size + w.before) /",
+            FORWARD,
+        ),
+        (
+            "columns of a block are exchanged with rows",
+            "(i * stride + position",
+            "(i + stride * position",
+            FORWARD,
+        ),
+        ("taps behind the window wrap around", "&& column < w.window ?", "?", FORWARD),
+        (
+            "taps of a block are transposed",
+            "row * w.window + column : -1",
+            "column * w.window + row : -1",
+            FORWARD,
+        ),
+        (
+            "pixels behind the last window get no bias",
+            "+ in_blocks(i, column) : fill, C)",
+            "+ in_blocks(i, column) : nullptr, C)",
+            TRANSPOSED,
+        ),
+        (
+            "gradients of rows are those of the image's",
+            "i = (row + h.before) % h.stride",
+            "i = row % h.stride",
+            GRAD_X,
+        ),
+        (
+            "a tap of the gradient of the kernel is lost",
+            "if (tap >= 0) copy",
+            "if (tap > 0) copy",
+            BLOCKED_SIZES,
+        ),
+    ],
+    "cpu/conv2d_winograd_space_to_depth.cpp": [
+        ("the bias of blocks is that of their first pixel", "c += shape.C)", "c += channels)", TRANSPOSED),
+    ],
+    "cpu/kernels/space_to_depth.cpp": [
+        ("rows above the image are read", "i >= first && i < last", "i < last", FORWARD),
+        ("rows below the image are read", "i >= first && i < last", "i >= first", FORWARD),
+        ("the last pieces are copied whole", "r.count - blocks;", "r.count;", f"{FORWARD} {GRAD_X}"),
+    ],
     "cpu/kernels/winograd_transforms.hpp": [
         ("data: a wrong 4", "a = x[4] - x[2] * 4.0f", "a = x[4] - x[2] * 2.0f", GRAD_KERNEL),
         ("data: another wrong 4", "b = x[3] - x[1] * 4.0f", "b = x[3] - x[1] * 5.0f", GRAD_KERNEL),

@@ -11,6 +11,7 @@ extern const Conv2dDirectKernels<double> kConv2dDirectFloat64;
 extern const Conv2dDepthwiseKernels<float> kConv2dDepthwiseFloat32;
 extern const Conv2dDepthwiseKernels<double> kConv2dDepthwiseFloat64;
 extern const WinogradKernelGradientKernels kWinogradKernelGradient;
+extern const SpaceToDepthKernels kSpaceToDepth;
 extern const RowsKernels<float> kRowsFloat32;
 extern const RowsKernels<double> kRowsFloat64;
 extern const Pool2dKernels<float> kPool2dFloat32;
@@ -37,6 +38,7 @@ extern const KernelTable kTable = {
     &kPhilox,
     &kConv2dWinograd,
     &kWinogradKernelGradient,
+    &kSpaceToDepth,
     {
         &kConv2dDirectFloat32,
         &kConv2dDepthwiseFloat32,

@@ -14,6 +14,7 @@
 #include "cpu/kernels/pool2d.hpp"
 #include "cpu/kernels/rows.hpp"
 #include "cpu/kernels/softmax.hpp"
+#include "cpu/kernels/space_to_depth.hpp"
 
 namespace konv::cpu {
 
@@ -37,6 +38,7 @@ struct KernelTable {
   const PhiloxKernels* philox;
   const WinogradKernels* winograd;  // of float32 alone
   const WinogradKernelGradientKernels* winograd_kernel_gradient;
+  const SpaceToDepthKernels* space_to_depth;
   Kernels<float> float32;
   Kernels<double> float64;
 };
