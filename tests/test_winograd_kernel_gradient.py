@@ -48,14 +48,21 @@ def tiles(array: Array, size: int, step: int, counts: tuple[int, int]) -> Array:
     return np.moveaxis(windows[:, ::step, ::step], 3, 5)
 
 
+def tile_sizes(case: ConvCase) -> tuple[int, int, int]:
+    """Pixels of x along an axis of a tile, from one tile to the next, and outputs."""
+    outputs = 7 - case.kernel[0]
+    return (6, outputs, outputs) if case.strides == 1 else (9, 8, outputs)
+
+
 def transformed_tiles(case: ConvCase, x: Array, grad: Array, magnitudes: bool = False) -> Tiles:
     """B^T d B and A g A^T of every tile, group by group; with `magnitudes` by the matrices' magnitudes."""
     r = case.kernel[0]
-    at = matrices(r)
+    at = matrices(r, case.strides)
+    size, step, m = tile_sizes(case)
     data, outputs = (np.abs(m) if magnitudes else m for m in (at.data, at.outputs))
     window = {name: value for name, value in case.options.items() if name != "groups"}
     top, left = (axis.before for axis in reference.axes(case.x, (r, r), **window))
-    height, width = (-(-size // (7 - r)) for size in grad.shape[1:3])
+    height, width = (-(-length // m) for length in grad.shape[1:3])
     shifted = np.zeros((x.shape[0], x.shape[1] + top, x.shape[2] + left, x.shape[3]))
     shifted[:, top:, left:] = x
     return [
@@ -64,8 +71,8 @@ def transformed_tiles(case: ConvCase, x: Array, grad: Array, magnitudes: bool = 
             np.einsum("ia,jb,nhwabk->ijnhwk", outputs, outputs, g, optimize=True),
         )
         for d, g in zip(
-            np.split(tiles(shifted, 6, 7 - r, (height, width)), case.groups, axis=5),
-            np.split(tiles(grad.astype(np.float64), 7 - r, 7 - r, (height, width)), case.groups, axis=5),
+            np.split(tiles(shifted, size, step, (height, width)), case.groups, axis=5),
+            np.split(tiles(grad.astype(np.float64), m, m, (height, width)), case.groups, axis=5),
             strict=True,
         )
     ]
@@ -78,9 +85,9 @@ def sums_over_tiles(groups: Tiles) -> Array:
     return result
 
 
-def last_transform(sums: Array, r: int, magnitudes: bool = False) -> Array:
+def last_transform(sums: Array, case: ConvCase, magnitudes: bool = False) -> Array:
     """G^T sums G."""
-    taps = matrices(r).taps
+    taps = matrices(case.kernel[0], case.strides).taps
     if magnitudes:
         sums, taps = np.abs(sums), np.abs(taps)
     result: Array = np.einsum("ir,js,ijck->rsck", taps, taps, sums, optimize=True)
@@ -88,10 +95,10 @@ def last_transform(sums: Array, r: int, magnitudes: bool = False) -> Array:
 
 
 def terms(case: ConvCase) -> int:
-    """Tiles that add up."""
+    """Tiles that add up; with a stride, each pixel of theirs where a tap is by itself."""
     n, height, width, _ = reference.conv2d_output_shape(case.x, case.kernel, **case.options)
-    outputs = 7 - case.kernel[0]
-    return n * -(-height // outputs) * -(-width // outputs)
+    outputs = tile_sizes(case)[2]
+    return n * -(-height // outputs) * -(-width // outputs) * (1 if case.strides == 1 else outputs**2)
 
 
 def kernel_gradient(case: ConvCase, x: Array, grad: Array, algorithm: str = "winograd") -> Array:
@@ -116,8 +123,8 @@ def wanted(case: ConvCase, x: Array, grad: Array) -> Array:
 
 
 def can_do(case: ConvCase) -> bool:
-    plain = case.strides == 1 and case.dilation_rate == 1
-    return plain and case.kernel[:2] in ((3, 3), (4, 4), (5, 5))
+    kernels = {1: ((3, 3), (4, 4), (5, 5)), 2: ((3, 3),)}
+    return case.dilation_rate == 1 and case.kernel[:2] in kernels.get(case.strides, ())
 
 
 # Tiles of 3x3 kernels have 4x4 outputs; an image of 6 rows and 4 t + 2 columns has t of them. The sum is cut
@@ -152,6 +159,18 @@ CASES = (
     ConvCase("chunk_of_196", (1, 6, 4 * 196 + 2, 65), (3, 3, 65, 64)),
     ConvCase("chunks_of_197", (1, 6, 4 * 197 + 2, 65), (3, 3, 65, 64)),
     ConvCase("chunks_of_groups", (3, 30, 31, 130), (3, 3, 65, 130), padding="same", groups=2),
+    ConvCase("strided_tile", (2, 9, 9, 4), (3, 3, 4, 8), strides=2),
+    ConvCase("strided_same", (2, 16, 24, 17), (3, 3, 17, 18), strides=2, padding="same"),
+    ConvCase("strided_padded_unevenly", (2, 11, 10, 5), (3, 3, 5, 6), strides=2, padding=((0, 3), (2, 1))),
+    ConvCase("strided_all_padding", (2, 1, 1, 3), (3, 3, 3, 4), strides=2, padding=((9, 2), (3, 8))),
+    ConvCase("strided_one_output", (2, 4, 3, 5), (3, 3, 5, 6), strides=2),
+    ConvCase("strided_empty_batch", (0, 5, 6, 3), (3, 3, 3, 4), strides=2),
+    ConvCase("strided_grouped", (2, 13, 12, 34), (3, 3, 17, 38), strides=2, padding=1, groups=2),
+    ConvCase("strided_splits", (2, 39, 40, 6), (3, 3, 6, 5), strides=2, padding=1),
+    ConvCase("strided_staged", (2, 15, 14, 70), (3, 3, 70, 90), strides=2, padding=1),
+    ConvCase("strided_all_staged", (1, 9, 11, 390), (3, 3, 390, 380), strides=2, padding="same"),
+    ConvCase("strided_chunks", (1, 7, 8 * 197 + 2, 80), (3, 3, 80, 80), strides=2),
+    *(ConvCase(f"strided_{c}_to_{k}", (2, 7, 8, c), (3, 3, c, k), strides=2) for c, k in CHANNEL_TAILS),
     *(
         ConvCase(f"{r}x{r}_channels_{c}_to_{k}", (2, 9, 8, c), (r, r, c, k), padding=1)
         for r in (3, 4, 5)
@@ -165,13 +184,17 @@ SEVERAL_TASKS = (
     "staged_groups",
     "chunks_of_groups",
     "ragged_5x5",
+    "strided_splits",
+    "strided_grouped",
+    "strided_all_staged",
+    "strided_chunks",
 )
 
 
 @each(CASES)
 def test_the_bounds_are_of_the_right_formula(case: ConvCase) -> None:
     x, grad = drawn(case, draw)
-    result = last_transform(sums_over_tiles(transformed_tiles(case, x, grad)), case.kernel[0])
+    result = last_transform(sums_over_tiles(transformed_tiles(case, x, grad)), case)
     expected = wanted(case, x, grad)
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-9 * max(1, terms(case)))
 
@@ -184,7 +207,7 @@ def test_integers(isa: str, case: ConvCase) -> None:
     largest = sums_over_tiles([(np.abs(d), np.abs(g)) for d, g in transformed])
     assert largest.max(initial=0) < 2**24, "the sums are not exact"
     sums = sums_over_tiles(transformed)
-    error = gamma(LAST_DEPTH, FLOAT32) * last_transform(sums, case.kernel[0], magnitudes=True)
+    error = gamma(LAST_DEPTH, FLOAT32) * last_transform(sums, case, magnitudes=True)
     assert_close(kernel_gradient(case, x, grad), Expected(wanted(case, x, grad), error), FLOAT32)
 
 
@@ -193,7 +216,7 @@ def test_numbers(isa: str, case: ConvCase) -> None:
     """Every operation may round."""
     x, grad = drawn(case, draw)
     sums = sums_over_tiles(transformed_tiles(case, np.abs(x), np.abs(grad), magnitudes=True))
-    magnitude = last_transform(sums, case.kernel[0], magnitudes=True)
+    magnitude = last_transform(sums, case, magnitudes=True)
     error = gamma(terms(case) + MOST_SPLITS + DEPTH, FLOAT32) * magnitude
     assert_close(kernel_gradient(case, x, grad), Expected(wanted(case, x, grad), error), FLOAT32)
 
@@ -217,7 +240,7 @@ def test_threads_do_not_change_a_bit(isa: str, case: ConvCase, set_threads: Call
 
 
 @pytest.mark.parametrize("spoilt", [np.nan, np.inf])
-@each(CASES, "ragged_5x5", "staged", "3x3_channels_17_to_15", "grouped")
+@each(CASES, "ragged_5x5", "staged", "3x3_channels_17_to_15", "grouped", "strided_same")
 def test_a_spoilt_pixel_stays_in_its_channel(isa: str, case: ConvCase, spoilt: float) -> None:
     """Its tile spreads it over all taps, but lanes behind the last channel leak nothing."""
     x, grad = drawn(case, draw)
@@ -243,10 +266,11 @@ channels = st.integers(1, 6) | st.sampled_from([15, 16, 17, 32, 33, 66])
 def winograd_cases(draw: st.DrawFn) -> ConvCase:
     groups, in_group, out_group = draw(st.integers(1, 3)), draw(channels), draw(channels)
     r, padding = draw(st.integers(3, 5)), draw(st.sampled_from(["valid", "same"]) | st.integers(0, 6))
+    strides = draw(st.integers(1, 2)) if r == 3 else 1
     smallest = r if padding == "valid" else 1 if padding == "same" else max(1, r - 2 * int(padding))
     size = draw(st.tuples(*[st.integers(smallest, 20)] * 2))
     x = (draw(st.integers(0, 4)), *size, groups * in_group)
-    return ConvCase("random", x, (r, r, in_group, groups * out_group), padding=padding, groups=groups)
+    return ConvCase("random", x, (r, r, in_group, groups * out_group), strides, padding, groups=groups)
 
 
 @given(case=winograd_cases(), threads=st.integers(1, 3))
@@ -254,7 +278,7 @@ def test_random_shapes(isa: str, case: ConvCase, threads: int, set_threads: Call
     set_threads(threads)
     x, grad = drawn(case, draw_integers)
     sums = sums_over_tiles(transformed_tiles(case, x, grad))
-    error = gamma(LAST_DEPTH, FLOAT32) * last_transform(sums, case.kernel[0], magnitudes=True)
+    error = gamma(LAST_DEPTH, FLOAT32) * last_transform(sums, case, magnitudes=True)
     assert_close(kernel_gradient(case, x, grad), Expected(wanted(case, x, grad), error), FLOAT32)
 
 
@@ -269,6 +293,8 @@ def test_random_shapes(isa: str, case: ConvCase, threads: int, set_threads: Call
         (np.float32, (2, 2), {}),
         (np.float32, (1, 1), {}),
         (np.float32, (3, 3), {"strides": (1, 2)}),
+        (np.float64, (3, 3), {"strides": 2}),
+        (np.float32, (3, 3), {"strides": 3}),
         (np.float32, (3, 3), {"dilation_rate": (2, 1)}),
     ],
 )
@@ -283,6 +309,10 @@ def test_shapes_that_it_cannot_do(dtype: type, kernel: tuple[int, int], options:
     ("chosen", "case"),
     [
         ("winograd", ConvCase("large", (8, 28, 28, 32), (3, 3, 32, 64), padding="same")),
+        ("winograd", ConvCase("large_strided", (2, 28, 28, 64), (3, 3, 64, 64), strides=2, padding=1)),
+        ("direct", ConvCase("few_strided_tiles", (1, 28, 28, 64), (3, 3, 64, 64), strides=2, padding=1)),
+        ("direct", ConvCase("few_channels_strided", (4, 28, 28, 32), (3, 3, 32, 64), strides=2, padding=1)),
+        ("direct", ConvCase("empty_strided_tiles", (16, 11, 11, 64), (3, 3, 64, 64), strides=2)),
         ("direct", ConvCase("few_tiles", (1, 7, 7, 64), (3, 3, 64, 64), padding="same")),
         ("direct", ConvCase("empty_tiles", (16, 5, 5, 64), (3, 3, 64, 64), padding="same")),
         ("direct", ConvCase("few_channels", (8, 28, 28, 3), (3, 3, 3, 64), padding="same")),

@@ -115,7 +115,7 @@ ROUNDINGS = {
 }
 """Those of a path through the transforms, beside one for each term of the sum over channels or tiles."""
 
-STRIDED_ROUNDINGS = {"y": 21, "x": 18}
+STRIDED_ROUNDINGS = {"y": 21, "x": 18, "kernel": 18}
 
 
 def normwise_bound(

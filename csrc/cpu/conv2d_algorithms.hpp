@@ -66,6 +66,10 @@ Buffer depthwise_kernel_gradient(const char* op, const Conv2dShape&, const T* x,
 // Float32 with a 3x3, 4x4 or 5x5 kernel, without stride and dilation.
 Buffer winograd_kernel_gradient(const char* op, const Conv2dShape&, const float* x, const float* grad);
 
+// 3x3 with stride 2 along both axes.
+Buffer winograd_strided_kernel_gradient(const char* op, const Conv2dShape&, const float* x,
+                                        const float* grad);
+
 template <class T>
 ForwardAlgorithm<T> grouped_forward();
 template <class T>

@@ -1,5 +1,8 @@
 // Gradient of the kernel by Winograd: dW = G^T [ sum over tiles of (B^T d B) . (A g A^T) ] G.
 //
+// With stride 2 three taps split into the four phases of conv2d_winograd_strided.cpp, each of which reads
+// every other pixel along both axes and makes taps of its own, as if there were no stride.
+//
 // Two ways to sum, chosen by the shape. Fused, where the 36 C x K sums fit L2: a task owns a split of the
 // tiles and alternates between transforms and products of a block of them, which the products fetch point by
 // point; the splits' kernels are added in order. Staged, where they don't: chunks of tiles are transformed,
@@ -10,6 +13,7 @@
 
 #include "cpu/carver.hpp"
 #include "cpu/conv2d_algorithms.hpp"
+#include "cpu/conv2d_winograd_plan.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/result.hpp"
 #include "cpu/threads.hpp"
@@ -17,7 +21,7 @@
 namespace konv::cpu {
 namespace {
 
-constexpr int64_t kFusedSums = 4096;  // C * K of the largest sums that stay in L2: 576 KiB
+constexpr int64_t kFusedSums = 36 << 12;  // the most sums that stay in L2: 576 KiB
 // A split costs a transform of the sums, which takes as long as six tiles: a few splits may be small, so that
 // threads have something to do, many may not.
 constexpr int64_t kSplits = 16, kSplitTiles = 128;
@@ -35,22 +39,25 @@ constexpr int64_t kPadding = 16;      // elements between points, which would sh
 // Transformed tiles of all channels or filters, see kernels/conv2d_winograd_kernel_gradient.hpp.
 struct Panels {
   int64_t panel_stride, point_stride;
-  int64_t elements() const { return kWinogradPoints * point_stride; }
 };
 
+// The gradient of the taps of one phase.
 class WinogradKernelGradientRun {
  public:
-  explicit WinogradKernelGradientRun(const Conv2dShape& shape)
+  WinogradKernelGradientRun(const Conv2dShape& shape, const PhaseAxis& h, const PhaseAxis& w,
+                            const WinogradKernelGradientTransforms& transforms)
       : shape_(shape),
+        h_(h),
+        w_(w),
         kernels_(winograd_kernel_gradient_kernels()),
-        taps_(kernels_.taps[shape.h.window - kLeastWinogradTaps]),
-        outputs_(7 - shape.h.window),
-        tile_rows_(ceil_div(shape.h.out, outputs_)),
-        tile_columns_(ceil_div(shape.w.out, outputs_)),
+        transforms_(transforms),
+        points_(transforms.row_points * transforms.column_points),
+        tile_rows_(ceil_div(shape.h.out, transforms.row_outputs)),
+        tile_columns_(ceil_div(shape.w.out, transforms.column_outputs)),
         tiles_(shape.N * tile_rows_ * tile_columns_),
         channels_(shape.group_channels()),
         filters_(shape.group_filters()),
-        fused_(channels_ * filters_ <= kFusedSums) {
+        fused_(points_ * channels_ * filters_ <= kFusedSums) {
     if (fused_) {
       while (splits_ < kSplits &&
              tiles_ >= 2 * splits_ * (splits_ < kFewSplits ? kFewSplitTiles : kSplitTiles))
@@ -76,7 +83,8 @@ class WinogradKernelGradientRun {
     sums_columns_ = ceil_div(block_filters_, kernels_.lanes) * kernels_.lanes;
     sums_point_ = block_channels_ * sums_columns_ + kPadding;
     const int64_t tasks = fused_ ? shape.groups * splits_ : channel_blocks_ * filter_blocks_;
-    threads_ = threads_for(tasks, shape.flops() / kFlopsPerNanosecond);
+    const double part = static_cast<double>(taps()) / static_cast<double>(shape.h.window * shape.w.window);
+    threads_ = threads_for(tasks, part * shape.flops() / kFlopsPerNanosecond);
   }
 
   int64_t scratch_bytes() const {
@@ -86,10 +94,6 @@ class WinogradKernelGradientRun {
   }
 
   void run(const float* x, const float* grad, float* grad_kernel, void* scratch) const {
-    if (tiles_ == 0) {
-      std::fill(grad_kernel, grad_kernel + shape_.kernel_size(), 0.0f);
-      return;
-    }
     Carver carver(scratch);
     const Scratch s = carve(carver);
     if (fused_) {
@@ -108,22 +112,27 @@ class WinogradKernelGradientRun {
     float* partial;  // [split][tap][C][K]
   };
 
+  int64_t taps() const { return int64_t{transforms_.rows} * transforms_.columns; }
+  int64_t tap_size() const { return channels_ * shape_.K; }  // of a kernel
+
   Panels panels(int64_t channels) const {
     const int64_t panel = block_tiles_ * kernels_.panel_width;
     return {panel, ceil_div(channels, kernels_.panel_width) * panel + kPadding};
   }
 
+  int64_t panels_size(const Panels& panels) const { return points_ * panels.point_stride; }
+
   // Sums of one block of (C, K).
-  int64_t sums_elements() const { return kWinogradPoints * sums_point_; }
+  int64_t sums_elements() const { return points_ * sums_point_; }
 
   Scratch carve(Carver& carver) const {
     Scratch s{};
     const int64_t copies = fused_ ? threads_ : 1;
-    s.data = carver.take<float>(copies * data_.elements());
-    s.grad = carver.take<float>(copies * grad_.elements());
+    s.data = carver.take<float>(copies * panels_size(data_));
+    s.grad = carver.take<float>(copies * panels_size(grad_));
     s.sums = carver.take<float>((cuts_ > 1 && !fused_ ? channel_blocks_ * filter_blocks_ : threads_) *
                                 sums_elements());
-    if (splits_ > 1) s.partial = carver.take<float>(splits_ * shape_.kernel_size());
+    if (splits_ > 1) s.partial = carver.take<float>(splits_ * taps() * tap_size());
     return s;
   }
 
@@ -133,11 +142,12 @@ class WinogradKernelGradientRun {
   };
   Tile tile_at(const float* x, const float* grad, int64_t group, int64_t tile) const {
     const int64_t n = tile / (tile_rows_ * tile_columns_);
-    const int64_t row = tile / tile_columns_ % tile_rows_ * outputs_,
-                  column = tile % tile_columns_ * outputs_;
-    return {{x + n * shape_.h.size * shape_.w.size * shape_.C + group * channels_, shape_.w.size * shape_.C,
-             shape_.C, shape_.h.size, shape_.w.size, row - shape_.h.before, column - shape_.w.before,
-             channels_, nullptr, data_.point_stride, data_.panel_stride},
+    const int64_t row = tile / tile_columns_ % tile_rows_ * transforms_.row_outputs,
+                  column = tile % tile_columns_ * transforms_.column_outputs;
+    const int64_t x_row = shape_.w.size * shape_.C;
+    return {{x + (n * shape_.h.size + h_.first) * x_row + w_.first * shape_.C + group * channels_,
+             h_.step * x_row, w_.step * shape_.C, h_.taps.in, w_.taps.in, row + h_.taps.origin,
+             column + w_.taps.origin, channels_, nullptr, data_.point_stride, data_.panel_stride},
             {grad + n * shape_.h.out * shape_.w.out * shape_.K + group * filters_, shape_.w.out * shape_.K,
              shape_.K, shape_.h.out, shape_.w.out, row, column, filters_, nullptr, grad_.point_stride,
              grad_.panel_stride}};
@@ -149,14 +159,14 @@ class WinogradKernelGradientRun {
     for (int64_t tile = first; tile < last; ++tile) {
       if (tile + kTilesAhead < tiles_) {
         const Tile ahead = tile_at(x, grad, group, tile + kTilesAhead);
-        kernels_.prefetch_data(ahead.data);
-        taps_.prefetch_grad(ahead.grad);
+        transforms_.prefetch_data(ahead.data);
+        transforms_.prefetch_grad(ahead.grad);
       }
       Tile at = tile_at(x, grad, group, tile);
       at.data.tile = data + (tile - begin) * kernels_.panel_width;
       at.grad.tile = panels + (tile - begin) * kernels_.panel_width;
-      kernels_.transform_data(at.data);
-      taps_.transform_grad(at.grad);
+      transforms_.data(at.data);
+      transforms_.grad(at.grad);
     }
   }
 
@@ -164,27 +174,39 @@ class WinogradKernelGradientRun {
   void multiply(const float* data, const float* grad, int64_t tiles, int64_t first_channel,
                 int64_t first_filter, float* sums, bool accumulate) const {
     const int64_t W = kernels_.panel_width;
-    kernels_.multiply({data + first_channel / W * data_.panel_stride, data_.point_stride, data_.panel_stride,
-                       grad + first_filter / W * grad_.panel_stride, grad_.point_stride, grad_.panel_stride,
-                       tiles, std::min(block_channels_, channels_ - first_channel),
+    kernels_.multiply({points_, data + first_channel / W * data_.panel_stride, data_.point_stride,
+                       data_.panel_stride, grad + first_filter / W * grad_.panel_stride, grad_.point_stride,
+                       grad_.panel_stride, tiles, std::min(block_channels_, channels_ - first_channel),
                        std::min(block_filters_, filters_ - first_filter), sums, sums_point_, sums_columns_,
                        accumulate});
   }
 
-  // The block's part of the kernel [tap][C][K] that begins at `kernel`.
+  // Where taps lie: in the gradient of the whole kernel, or in one of the phase's taps alone.
+  struct TapPlace {
+    float* first;
+    int64_t row, column;
+  };
+  TapPlace taps_in(float* grad_kernel) const {
+    const int64_t row = shape_.w.window * tap_size();
+    return {grad_kernel + h_.taps.first_tap * row + w_.taps.first_tap * tap_size(), h_.taps.tap_stride * row,
+            w_.taps.tap_stride * tap_size()};
+  }
+
+  // The block's part of the taps.
   void finish(const float* sums, int64_t group, int64_t first_channel, int64_t first_filter,
-              float* kernel) const {
-    taps_.finish({sums, sums_point_, sums_columns_, std::min(block_channels_, channels_ - first_channel),
-                  std::min(block_filters_, filters_ - first_filter),
-                  kernel + first_channel * shape_.K + group * filters_ + first_filter, channels_ * shape_.K,
-                  shape_.K});
+              const TapPlace& taps) const {
+    transforms_.finish({sums, sums_point_, sums_columns_,
+                        std::min(block_channels_, channels_ - first_channel),
+                        std::min(block_filters_, filters_ - first_filter),
+                        taps.first + first_channel * shape_.K + group * filters_ + first_filter, taps.row,
+                        taps.column, shape_.K});
   }
 
   void run_split(const float* x, const float* grad, float* grad_kernel, const Scratch& s, int64_t task,
                  int thread) const {
     const int64_t group = task / splits_, split = task % splits_;
     const int64_t first = tiles_ * split / splits_, last = tiles_ * (split + 1) / splits_;
-    float *data = s.data + thread * data_.elements(), *panels = s.grad + thread * grad_.elements(),
+    float *data = s.data + thread * panels_size(data_), *panels = s.grad + thread * panels_size(grad_),
           *sums = s.sums + thread * sums_elements();
     const auto cut = [&](int64_t block) { return first + (last - first) * block / cuts_; };
     for (int64_t block = 0; block < cuts_; ++block) {
@@ -192,13 +214,19 @@ class WinogradKernelGradientRun {
       transform_tiles(x, grad, group, begin, end, begin, data, panels);
       multiply(data, panels, end - begin, 0, 0, sums, block > 0);
     }
-    finish(sums, group, 0, 0, splits_ > 1 ? s.partial + split * shape_.kernel_size() : grad_kernel);
+    const int64_t row = transforms_.columns * tap_size();
+    finish(sums, group, 0, 0,
+           splits_ > 1 ? TapPlace{s.partial + split * taps() * tap_size(), row, tap_size()}
+                       : taps_in(grad_kernel));
   }
 
   void add_splits(const float* partial, float* grad_kernel) const {
-    const int64_t rows = shape_.kernel_size() / shape_.K, size = shape_.kernel_size();
+    const int64_t size = taps() * tap_size(), rows = size / shape_.K;
+    const TapPlace to = taps_in(grad_kernel);
     parallel_for(threads_for(rows, static_cast<double>(size * splits_)), rows, [&](int64_t row, int) {
-      float* out = grad_kernel + row * shape_.K;
+      const int64_t tap = row / channels_;
+      float* out = to.first + tap / transforms_.columns * to.row + tap % transforms_.columns * to.column +
+                   row % channels_ * shape_.K;
       const float* from = partial + row * shape_.K;
       for (int64_t k = 0; k < shape_.K; ++k) out[k] = from[k] + from[size + k];
       for (int64_t split = 2; split < splits_; ++split)
@@ -218,14 +246,15 @@ class WinogradKernelGradientRun {
                     first_filter = block % filter_blocks_ * block_filters_;
       float* sums = s.sums + (cuts_ > 1 ? block : thread) * sums_elements();
       multiply(s.data, s.grad, end - begin, first_channel, first_filter, sums, chunk > 0);
-      if (chunk + 1 == cuts_) finish(sums, group, first_channel, first_filter, grad_kernel);
+      if (chunk + 1 == cuts_) finish(sums, group, first_channel, first_filter, taps_in(grad_kernel));
     });
   }
 
   Conv2dShape shape_;
+  PhaseAxis h_, w_;
   const WinogradKernelGradientKernels& kernels_;
-  const WinogradKernelGradientTaps& taps_;
-  int64_t outputs_;  // of a tile, along an axis
+  const WinogradKernelGradientTransforms& transforms_;
+  int64_t points_;
   int64_t tile_rows_, tile_columns_, tiles_;
   int64_t channels_, filters_;  // of a group
   bool fused_;
@@ -236,14 +265,45 @@ class WinogradKernelGradientRun {
   int threads_;
 };
 
+// Those that only meet padding, too: their sums are zero.
+TapAxis all_taps(const WindowAxis& axis) {
+  return {axis.size, axis.out, axis.stride, -axis.before, axis.window, axis.dilation, 0, 1, 0, 1};
+}
+
+// One after the other: each makes other taps.
+Buffer run_phases(const char* op, const Conv2dShape& shape, const float* x, const float* grad,
+                  const std::vector<WinogradKernelGradientRun>& phases) {
+  int64_t scratch_bytes = 0;
+  for (const WinogradKernelGradientRun& phase : phases)
+    scratch_bytes = std::max(scratch_bytes, phase.scratch_bytes());
+  auto [result, scratch] =
+      allocate(op, {checked_bytes(op, "the result", shape.kernel_dims(), sizeof(float)), scratch_bytes});
+  float* grad_kernel = result.as<float>();
+  if (shape.N == 0)
+    std::fill(grad_kernel, grad_kernel + shape.kernel_size(), 0.0f);
+  else
+    for (const WinogradKernelGradientRun& phase : phases) phase.run(x, grad, grad_kernel, scratch.data());
+  return std::move(result);
+}
+
 }  // namespace
 
 Buffer winograd_kernel_gradient(const char* op, const Conv2dShape& shape, const float* x, const float* grad) {
-  const WinogradKernelGradientRun run(shape);
-  auto [result, scratch] = allocate(
-      op, {checked_bytes(op, "the result", shape.kernel_dims(), sizeof(float)), run.scratch_bytes()});
-  run.run(x, grad, result.as<float>(), scratch.data());
-  return std::move(result);
+  const WinogradKernelGradientKernels& kernels = winograd_kernel_gradient_kernels();
+  const PhaseAxis h{all_taps(shape.h), 0, 1}, w{all_taps(shape.w), 0, 1};
+  return run_phases(op, shape, x, grad, {{shape, h, w, kernels.taps[shape.h.window - kLeastWinogradTaps]}});
+}
+
+Buffer winograd_strided_kernel_gradient(const char* op, const Conv2dShape& shape, const float* x,
+                                        const float* grad) {
+  const WinogradKernelGradientKernels& kernels = winograd_kernel_gradient_kernels();
+  std::vector<WinogradKernelGradientRun> phases;
+  for (int64_t i : {0, 1})
+    for (int64_t j : {0, 1}) {
+      const PhaseAxis h = half_of(all_taps(shape.h), i), w = half_of(all_taps(shape.w), j);
+      phases.emplace_back(shape, h, w, kernels.phases[h.taps.taps > 1][w.taps.taps > 1]);
+    }
+  return run_phases(op, shape, x, grad, phases);
 }
 
 }  // namespace konv::cpu

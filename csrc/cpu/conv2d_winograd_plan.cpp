@@ -41,4 +41,16 @@ WinogradPlan make_winograd_plan(const TapAxis& h, const TapAxis& w) {
   return plan;
 }
 
+PhaseAxis half_of(const TapAxis& axis, int64_t parity) {
+  const int64_t position = axis.origin + parity, first = position & 1;
+  TapAxis half = axis;
+  half.in = ceil_div(std::max<int64_t>(0, axis.in - first), 2);
+  half.stride = 1;
+  half.origin = (position - first) / 2;
+  half.taps = (axis.taps - parity + 1) / 2;
+  half.first_tap = axis.first_tap + parity * axis.tap_stride;
+  half.tap_stride = 2 * axis.tap_stride;
+  return {half, first, 2};
+}
+
 }  // namespace konv::cpu

@@ -27,6 +27,15 @@ struct WinogradPlan {
 // Both axes have stride and step 1 and at most 5 taps.
 WinogradPlan make_winograd_plan(const TapAxis& h, const TapAxis& w);
 
+// Every step-th position of an axis, from `first` on, as an axis of its own without a stride.
+struct PhaseAxis {
+  TapAxis taps;
+  int64_t first, step;
+};
+
+// The positions that taps parity, parity + 2, ... of an axis with stride 2 meet.
+PhaseAxis half_of(const TapAxis& axis, int64_t parity);
+
 // Pitch of rows of so many elements, an odd number of lines: powers of two would fall into few sets of the
 // cache.
 inline int64_t odd_lines(int64_t elements) { return (ceil_div(elements, 16) | 1) * 16; }

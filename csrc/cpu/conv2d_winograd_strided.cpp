@@ -47,36 +47,17 @@ struct Phase {
   int64_t tile_patches() const { return kTile / row_patch() * (kTile / column_patch()); }
 };
 
-// Every other position of an axis with stride 2, from tap `parity` on, as an axis of its own. Its position 0
-// is that at `first`.
-struct HalfAxis {
-  TapAxis taps;
-  int64_t first;
-};
-
-HalfAxis half_of(const TapAxis& axis, int64_t parity) {
-  const int64_t position = axis.origin + parity, first = position & 1;
-  TapAxis half = axis;
-  half.in = ceil_div(std::max<int64_t>(0, axis.in - first), 2);
-  half.stride = 1;
-  half.origin = (position - first) / 2;
-  half.taps = (axis.taps - parity + 1) / 2;
-  half.first_tap = axis.first_tap + parity * axis.tap_stride;
-  half.tap_stride = 2 * axis.tap_stride;
-  return {half, first};
-}
-
 // At least one phase: where no tap meets the image, a result is still to be written.
 std::vector<Phase> forward_phases(const ConvProblem& whole) {
   std::vector<Phase> phases;
   for (int64_t i = 0; i < (whole.h.taps > 1 ? 2 : 1); ++i)
     for (int64_t j = 0; j < (whole.w.taps > 1 ? 2 : 1); ++j) {
-      const HalfAxis h = half_of(whole.h, i), w = half_of(whole.w, j);
+      const PhaseAxis h = half_of(whole.h, i), w = half_of(whole.w, j);
       Phase phase{whole, h.first * whole.x_row + w.first * whole.x_column, nullptr, 0};
       phase.problem.h = h.taps;
       phase.problem.w = w.taps;
-      phase.problem.x_row *= 2;
-      phase.problem.x_column *= 2;
+      phase.problem.x_row *= h.step;
+      phase.problem.x_column *= w.step;
       phases.push_back(phase);
     }
   return phases;

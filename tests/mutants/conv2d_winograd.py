@@ -178,8 +178,8 @@ MUTANTS = {
     "cpu/kernels/conv2d_winograd_kernel_gradient.cpp": [
         (
             "rows behind the image are read",
-            "s.row + kIn <= s.rows &&",
-            "s.row + kIn <= s.rows + 1 &&",
+            "s.row + Down::kIn <= s.rows &&",
+            "s.row + Down::kIn <= s.rows + 1 &&",
             GRAD_KERNEL,
         ),
         ("columns before the image are read", "s.column >= 0 &&", "s.column >= -1 &&", GRAD_KERNEL),
@@ -231,7 +231,7 @@ MUTANTS = {
         ),
         (
             "without tiles nothing is written",
-            "std::fill(grad_kernel, grad_kernel + shape_.kernel_size(), 0.0f);",
+            "std::fill(grad_kernel, grad_kernel + shape.kernel_size(), 0.0f);",
             "",
             GRAD_KERNEL,
         ),
@@ -250,7 +250,7 @@ MUTANTS = {
         ),
         ("a chunk forgets those before", "sums, chunk > 0);", "sums, false);", GRAD_KERNEL),
         ("the first chunk is the result", "if (chunk + 1 == cuts_)", "if (chunk == 0)", GRAD_KERNEL),
-        ("the padding above is ignored", "row - shape_.h.before", "row", GRAD_KERNEL),
+        ("the padding above is ignored", "row + h_.taps.origin", "row", GRAD_KERNEL),
         (
             "a group reads the channels of the first",
             "shape_.C + group * channels_,",
@@ -260,14 +260,14 @@ MUTANTS = {
         ("a group reads the gradient of the first", "shape_.K + group * filters_,", "shape_.K,", GRAD_KERNEL),
         (
             "a group is written over the first",
-            "group * filters_ + first_filter, channels_",
-            "first_filter, channels_",
+            "first_channel * shape_.K + group * filters_ + first_filter",
+            "first_channel * shape_.K + first_filter",
             GRAD_KERNEL,
         ),
         (
             "the rows of tiles run on into the next image",
-            "tile / tile_columns_ % tile_rows_ * outputs_",
-            "tile / tile_columns_ * outputs_",
+            "tile / tile_columns_ % tile_rows_ * transforms_",
+            "tile / tile_columns_ * transforms_",
             GRAD_KERNEL,
         ),
         (
@@ -280,6 +280,27 @@ MUTANTS = {
             "tiles that share a task with a chunk's last are lost",
             "ceil_div(end - begin, kTaskTiles)",
             "(end - begin) / kTaskTiles",
+            GRAD_KERNEL,
+        ),
+        ("every phase reads the even columns", "w_.first * shape_.C + group", "group", GRAD_KERNEL),
+        ("a phase reads every row", "h_.step * x_row,", "x_row,", GRAD_KERNEL),
+        (
+            "taps of a phase are written side by side",
+            "w_.taps.tap_stride * tap_size()",
+            "tap_size()",
+            GRAD_KERNEL,
+        ),
+        (
+            "the second row of a split's taps is added to the first",
+            "tap / transforms_.columns * to.row",
+            "0 * to.row",
+            GRAD_KERNEL,
+        ),
+        ("columns have one phase", "for (int64_t j : {0, 1})", "for (int64_t j : {0})", GRAD_KERNEL),
+        (
+            "scratch of the last phase alone",
+            "scratch_bytes = std::max(scratch_bytes, phase.scratch_bytes());",
+            "scratch_bytes = phase.scratch_bytes();",
             GRAD_KERNEL,
         ),
     ],
@@ -521,21 +542,27 @@ MUTANTS = {
         ("an infinite point is wrong", "x[4] - x[2] - odd * 2.0f", "x[4] - x[2] + odd * 2.0f", FORWARD),
         ("a transformed tap is wrong", "(w[1] - w[0]) * (1.0f / 6)", "(w[1] + w[0]) * (1.0f / 6)", GRAD_X),
         ("an output is wrong", "odd + x[3] * 8.0f + x[4]", "odd + x[3] * 4.0f + x[4]", FORWARD),
+        (
+            "a gradient at the point 2 is wrong",
+            "(y[1] + y[3] * 4.0f) * 2.0f",
+            "(y[1] + y[3] * 2.0f) * 2.0f",
+            GRAD_KERNEL,
+        ),
+        ("the gradient at infinity is wrong", "x[4] = y[3];", "x[4] = y[2];", GRAD_KERNEL),
+        (
+            "a tap's gradient is wrong",
+            "(x[3] - x[2]) * (1.0f / 6)",
+            "(x[3] + x[2]) * (1.0f / 6)",
+            GRAD_KERNEL,
+        ),
+        (
+            "a tap's sixth is almost right",
+            "(x[2] + x[3] * 2.0f) * (1.0f / 6)",
+            "(x[2] + x[3] * 2.0f) * 0.16667f",
+            GRAD_KERNEL,
+        ),
     ],
     "cpu/conv2d_winograd_strided.cpp": [
-        ("odd origins are taken for even", "first = position & 1", "first = 0", FORWARD),
-        (
-            "the last of an odd number of positions is lost",
-            "ceil_div(std::max<int64_t>(0, axis.in - first), 2)",
-            "std::max<int64_t>(0, axis.in - first) / 2",
-            FORWARD,
-        ),
-        (
-            "the middle tap is the first",
-            "axis.first_tap + parity * axis.tap_stride",
-            "axis.first_tap",
-            FORWARD,
-        ),
         ("columns have one phase", "j < (whole.w.taps > 1 ? 2 : 1)", "j < 1", FORWARD),
         ("the last tiles of a column are lost", "ceil_div(p.h.out, kTile)", "p.h.out / kTile", GRAD_X),
         (
@@ -581,6 +608,19 @@ MUTANTS = {
         ),
     ],
     "cpu/conv2d_winograd_plan.cpp": [
+        ("odd origins are taken for even", "first = position & 1", "first = 0", FORWARD),
+        (
+            "the last of an odd number of positions is lost",
+            "ceil_div(std::max<int64_t>(0, axis.in - first), 2)",
+            "std::max<int64_t>(0, axis.in - first) / 2",
+            FORWARD,
+        ),
+        (
+            "the middle tap is the first",
+            "axis.first_tap + parity * axis.tap_stride",
+            "axis.first_tap",
+            FORWARD,
+        ),
         (
             "the last tile of an axis is lost",
             "{ceil_div(axis.out, outputs), outputs,",

@@ -5,6 +5,7 @@
 // has one accumulator that adds in the order of the tiles, so no result depends on where a tile begins.
 #include "cpu/kernels/conv2d_winograd_kernel_gradient.hpp"
 
+#include "cpu/kernels/winograd_phase_transforms.hpp"
 #include "cpu/kernels/winograd_transforms.hpp"
 
 namespace konv::cpu::KONV_ISA {
@@ -14,7 +15,6 @@ constexpr int kTileRows = KONV_TILE_ROWS;
 constexpr int kLaneCount = kLanes<float>;
 constexpr int kPanelWidth = 2 * kLaneCount;
 constexpr int64_t kLine = 64 / sizeof(float);  // elements of a cache line
-static_assert(kWinogradPoints == kWinogradTile * kWinogradTile);
 
 // ---- transforms ----
 
@@ -22,26 +22,26 @@ KONV_INLINE WinogradVector load_lanes(const float* p, int64_t count) {
   return count >= kLaneCount ? load(p) : load_partial(p, count);
 }
 
-template <class Transform>
+template <class Down, class Across>
 void transform(const WinogradTileSource& s) {
-  constexpr int kIn = Transform::kIn;
   const float* first = s.image + s.row * s.row_stride + s.column * s.column_stride;
-  const bool inside = s.row >= 0 && s.column >= 0 && s.row + kIn <= s.rows && s.column + kIn <= s.columns;
+  const bool inside =
+      s.row >= 0 && s.column >= 0 && s.row + Down::kIn <= s.rows && s.column + Across::kIn <= s.columns;
   for (int64_t c = 0; c < s.channels; c += kLaneCount) {
     const float* from = first + c;
     float* to = s.tile + c / kPanelWidth * s.panel_stride + c % kPanelWidth;
     const int64_t count = s.channels - c;
     const auto put = [&](int row, int column, WinogradVector v) __attribute__((always_inline)) {
-      store(to + (row * kWinogradTile + column) * s.point_stride, v);
+      store(to + (row * Across::kOut + column) * s.point_stride, v);
     };
     if (inside && count >= kLaneCount) {
-      transform_tile<Transform>(
+      transform_tile<Down, Across>(
           [&](int row, int column) __attribute__((always_inline)) {
             return load(from + row * s.row_stride + column * s.column_stride);
           },
           put);
     } else {
-      transform_tile<Transform>(
+      transform_tile<Down, Across>(
           [&](int row, int column) __attribute__((always_inline)) {
             const int64_t y = s.row + row, x = s.column + column;
             if (y < 0 || y >= s.rows || x < 0 || x >= s.columns) return WinogradVector{};
@@ -52,10 +52,10 @@ void transform(const WinogradTileSource& s) {
   }
 }
 
-template <class Transform>
+template <class Down, class Across>
 void prefetch(const WinogradTileSource& s) {
-  const int64_t last_row = minimum(s.rows, s.row + Transform::kIn),
-                last_column = minimum(s.columns, s.column + Transform::kIn);
+  const int64_t last_row = minimum(s.rows, s.row + Down::kIn),
+                last_column = minimum(s.columns, s.column + Across::kIn);
   for (int64_t row = s.row < 0 ? 0 : s.row; row < last_row; ++row)
     for (int64_t column = s.column < 0 ? 0 : s.column; column < last_column; ++column)
       for (int64_t c = 0; c < s.channels; c += kLine)
@@ -64,21 +64,21 @@ void prefetch(const WinogradTileSource& s) {
 
 constexpr int64_t kAhead = 2 * kLine;  // of each point: 36 are more streams than the hardware follows
 
-template <int R>
+template <class Down, class Across>
 void finish(const WinogradKernelSums& s) {
   for (int64_t c = 0; c < s.channels; ++c)
     for (int64_t k = 0; k < s.filters; k += kLaneCount) {
       const float* sums = s.sums + c * s.columns + k;
       float* kernel = s.kernel + c * s.channel_stride + k;
       const int64_t count = s.filters - k;
-      transform_tile<KernelAdjoint<R>>(
+      transform_tile<Down, Across>(
           [&](int row, int column) __attribute__((always_inline)) {
-            const float* from = sums + (row * kWinogradTile + column) * s.sums_point;
+            const float* from = sums + (row * Across::kIn + column) * s.sums_point;
             __builtin_prefetch(from + kAhead);
             return load(from);
           },
           [&](int row, int column, WinogradVector v) __attribute__((always_inline)) {
-            float* tap = kernel + (row * R + column) * s.tap_stride;
+            float* tap = kernel + row * s.tap_row + column * s.tap_column;
             if (count >= kLaneCount)
               store(tap, v);
             else
@@ -181,8 +181,8 @@ void multiply_panel(PanelProduct p, int64_t rows, PanelsAhead& ahead) {
 // Panels come from beyond L2, so that each point's are fetched while those of the point before are
 // multiplied.
 void multiply(const WinogradSumsOfProducts& s) {
-  for (int64_t point = 0; point < kWinogradPoints; ++point) {
-    PanelsAhead ahead(s, minimum(point + 1, kWinogradPoints - 1));
+  for (int64_t point = 0; point < s.points; ++point) {
+    PanelsAhead ahead(s, minimum(point + 1, s.points - 1));
     for (int64_t k = 0; k < s.filters; k += kPanelWidth)
       for (int64_t c = 0; c < s.channels; c += kPanelWidth) {
         const PanelProduct panel{s.data + point * s.data_point + c / kPanelWidth * s.data_panel,
@@ -201,17 +201,35 @@ void multiply(const WinogradSumsOfProducts& s) {
   }
 }
 
+template <class D, class A>
+constexpr WinogradKernelGradientTransforms kTransforms = {
+    D::Data::kOut,
+    A::Data::kOut,
+    D::OutputAdjoint::kIn,
+    A::OutputAdjoint::kIn,
+    D::KernelAdjoint::kOut,
+    A::KernelAdjoint::kOut,
+    transform<typename D::Data, typename A::Data>,
+    transform<typename D::OutputAdjoint, typename A::OutputAdjoint>,
+    prefetch<typename D::Data, typename A::Data>,
+    prefetch<typename D::OutputAdjoint, typename A::OutputAdjoint>,
+    finish<typename D::KernelAdjoint, typename A::KernelAdjoint>};
+
 template <int R>
-constexpr WinogradKernelGradientTaps kTaps = {transform<OutputAdjoint<R>>, prefetch<OutputAdjoint<R>>,
-                                              finish<R>};
+struct Taps {
+  using Data = DataTransform;
+  using OutputAdjoint = konv::cpu::KONV_ISA::OutputAdjoint<R>;
+  using KernelAdjoint = konv::cpu::KONV_ISA::KernelAdjoint<R>;
+};
 
 }  // namespace
 
-extern const WinogradKernelGradientKernels kWinogradKernelGradient = {kLaneCount,
-                                                                      kPanelWidth,
-                                                                      transform<DataTransform>,
-                                                                      prefetch<DataTransform>,
-                                                                      multiply,
-                                                                      {kTaps<3>, kTaps<4>, kTaps<5>}};
+extern const WinogradKernelGradientKernels kWinogradKernelGradient = {
+    kLaneCount,
+    kPanelWidth,
+    multiply,
+    {kTransforms<Taps<3>, Taps<3>>, kTransforms<Taps<4>, Taps<4>>, kTransforms<Taps<5>, Taps<5>>},
+    {{kTransforms<OneTap, OneTap>, kTransforms<OneTap, TwoTaps>},
+     {kTransforms<TwoTaps, OneTap>, kTransforms<TwoTaps, TwoTaps>}}};
 
 }  // namespace konv::cpu::KONV_ISA

@@ -1,9 +1,9 @@
 // Transforms for the phases of a convolution of 3 taps with stride 2: one has two taps, the other one, and
 // neither has a stride (conv2d_winograd_strided.cpp). Included by kernel files only.
 //
-// Two taps are F(4,2) on the points 0, 1, -1, 2 and infinity: y = A^T [ (G w) . (B^T d) ], 5 products for 8.
-// One tap is its own transform. As in winograd_transforms.hpp, only G has fractions, and each function
-// applies one matrix to a column of vectors.
+// Two taps are F(4,2) on the points 0, 1, -1, 2 and infinity: y = A^T [ (G w) . (B^T d) ], 5 products for 8,
+// and for the gradient of the kernel dw = G^T [ (A g) . (B^T d) ]. One tap is its own transform. As in
+// winograd_transforms.hpp, only G has fractions, and each function applies one matrix to a column of vectors.
 #pragma once
 
 #include "cpu/kernels/winograd_transforms.hpp"
@@ -47,6 +47,26 @@ struct TwoTaps {
       y[3] = odd + x[3] * 8.0f + x[4];
     }
   };
+
+  struct OutputAdjoint {  // A
+    static constexpr int kIn = 4, kOut = 5;
+    KONV_INLINE void apply(const WinogradVector* y, WinogradVector* x) {
+      const WinogradVector even = y[0] + y[2], odd = y[1] + y[3];
+      x[0] = y[0];
+      x[1] = even + odd;
+      x[2] = even - odd;
+      x[3] = (y[0] + y[2] * 4.0f) + (y[1] + y[3] * 4.0f) * 2.0f;
+      x[4] = y[3];
+    }
+  };
+
+  struct KernelAdjoint {  // G^T
+    static constexpr int kIn = 5, kOut = 2;
+    KONV_INLINE void apply(const WinogradVector* x, WinogradVector* w) {
+      w[0] = (x[0] - x[1]) * 0.5f + (x[3] - x[2]) * (1.0f / 6);
+      w[1] = (x[4] - x[1] * 0.5f) + (x[2] + x[3] * 2.0f) * (1.0f / 6);
+    }
+  };
 };
 
 struct OneTap {
@@ -58,6 +78,8 @@ struct OneTap {
   };
   using Kernel = Data;
   using Output = Data;
+  using OutputAdjoint = Data;
+  using KernelAdjoint = Data;
 };
 
 }  // namespace
