@@ -34,7 +34,7 @@ MUTANTS = {
             "a filled block is one too many",
             "last = (end_of(w) + w.before) /",
             "last = (w.size + w.before) /",
-            FORWARD,
+            BLOCKED_EDGES,
         ),
         (
             "columns of a block are exchanged with rows",
@@ -52,7 +52,7 @@ MUTANTS = {
         (
             "pixels behind the last window get no bias",
             "+ in_blocks(i, column) : fill, C)",
-            "+ in_blocks(i, column) : nullptr, C)",
+            "+ in_blocks(i, column) : fill ? nullptr : fill, C)",
             TRANSPOSED,
         ),
         (
@@ -72,8 +72,8 @@ MUTANTS = {
         ("the bias of blocks is that of their first pixel", "c += shape.C)", "c += channels)", TRANSPOSED),
     ],
     "cpu/kernels/space_to_depth.cpp": [
-        ("rows above the image are read", "i >= first && i < last", "i < last", FORWARD),
-        ("rows below the image are read", "i >= first && i < last", "i >= first", FORWARD),
+        ("rows above the image are read", "i >= first && i < last", "first >= 0 && i < last", FORWARD),
+        ("rows below the image are read", "i >= first && i < last", "i >= first && last >= 0", FORWARD),
         ("the last pieces are copied whole", "r.count - blocks;", "r.count;", f"{FORWARD} {GRAD_X}"),
     ],
     "cpu/kernels/winograd_transforms.hpp": [
