@@ -125,6 +125,7 @@ def calls() -> dict[str, Call]:
         "Winograd 28x28x33->64 3x3 strides 2": _without_kernel(
             winograd((1, 28, 28, 33), (3, 3, 33, 64), strides=2, padding=1)
         ),
+        "Winograd 56x56x3->32 7x7 strides 2": winograd((1, 56, 56, 3), (7, 7, 3, 32), strides=2, padding=3),
         "pooling 24x24x32": _pooling(),
         "elementwise 50003": _elementwise(),
         "batch_norm 24x24x33": _batch_norm(),
