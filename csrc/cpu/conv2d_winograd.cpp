@@ -8,9 +8,8 @@
 // those are fewer ("valid" on small images): conv2d_winograd_plan.hpp.
 //
 // Bound by the products, at four times the direct limit where tiles are whole: 904 GFLOP/s on two cores of
-// 113. With 64 channels and more 65 to 87% of it is reached; with 32, half: the stores of the data's
-// transform miss L1 and take 29% of the time, the results' transform 16%. Numbers beyond 1e36 may overflow in
-// the transforms.
+// 113. With 64 channels and more 65 to 87% of it is reached; with 32, 60%: the transforms of data and results
+// take an eighth of the time each. Numbers beyond 1e36 may overflow in the transforms.
 #include <algorithm>
 
 #include "cpu/conv2d_algorithms.hpp"

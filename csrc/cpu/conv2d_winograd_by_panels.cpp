@@ -85,8 +85,9 @@ WinogradByPanels::Scratch WinogradByPanels::carve(Carver& carver, int thread) co
   Scratch s{};
   s.points = {carver.take<float>(channel_blocks() * kWinogradPoints * point_pitch), block_channels_,
               point_pitch};
-  s.patches.source = carver.take<WinogradPatch>(tiles);
-  s.patches.result = carver.take<WinogradPatch>(tiles);
+  s.source = carver.take<WinogradPatch>(tiles);
+  s.result = carver.take<WinogradPatch>(tiles);
+  s.blocks = carver.take<WinogradPatches>(round_chunks_);
   const auto take_own = [&](int64_t elements) {
     const int64_t pitch = odd_lines(elements);
     return carver.take<float>(steps_.threads() * pitch) + thread * pitch;
@@ -115,56 +116,65 @@ void WinogradByPanels::run(const float* x, const float* kernel, const Epilogue<f
     };
     pack(kernel + group * problem.kernel_group, scratch_of(0).taps);
     for (int64_t chunk = 0; chunk < chunks_; chunk += round_chunks_) {
-      const int64_t begin = first_tile(chunk), end = first_tile(chunk + round_chunks_);
-      parallel_for(steps_.threads(), ceil_div(end - begin, kTaskTiles), [&](int64_t task, int) {
-        const int64_t first = begin + task * kTaskTiles;
-        transform_tiles(own_x, first, std::min(first + kTaskTiles, end), begin, scratch_of(0));
+      const int64_t begin = first_tile(chunk);
+      const WinogradPatches* blocks = find_blocks(chunk, scratch_of(0));
+      const int64_t chunk_tasks = ceil_div(chunk_tiles_, kTaskTiles);
+      parallel_for(steps_.threads(), round_chunks_ * chunk_tasks, [&](int64_t task, int) {
+        const int64_t own = task / chunk_tasks, first = task % chunk_tasks * kTaskTiles;
+        transform_tiles(own_x, blocks[own], first, first_tile(chunk + own) - begin, scratch_of(0));
       });
       const int64_t tasks = round_chunks_ * steps_.panels();
       parallel_for(steps_.threads(), tasks, [&](int64_t task, int thread) {
         const int64_t own_chunk = chunk + task / steps_.panels();
         // Since tasks take about equal time, the thread's next is most likely this one.
         const int64_t next = std::min(task + steps_.threads(), tasks - 1);
-        run_task(own, y + filter, scratch_of(thread),
-                 {first_tile(own_chunk), first_tile(own_chunk + 1), begin, task % steps_.panels(),
-                  next % steps_.panels()});
+        run_task(own, y + filter, scratch_of(thread), blocks[own_chunk - chunk],
+                 {own_chunk, first_tile(own_chunk) - begin, task % steps_.panels(), next % steps_.panels()});
       });
     }
   }
 }
 
-// Tiles [first, last) of a round that begins with tile `begin`.
-void WinogradByPanels::transform_tiles(const float* x, int64_t first, int64_t last, int64_t begin,
-                                       const Scratch& s) const {
+// The tiles of a round's chunks.
+const WinogradPatches* WinogradByPanels::find_blocks(int64_t first_chunk, const Scratch& s) const {
+  const int64_t begin = first_tile(first_chunk);
+  for (int64_t i = 0; i < round_chunks_; ++i) {
+    const int64_t first = first_tile(first_chunk + i), at = first - begin;
+    s.blocks[i] = {s.source + at, s.result + at, {}};
+    steps_.find_patches(first, first_tile(first_chunk + i + 1) - first, s.blocks[i]);
+  }
+  return s.blocks;
+}
+
+// Some tiles of a block from tile `first` on; the block's points begin at tile `at` of the round's.
+void WinogradByPanels::transform_tiles(const float* x, const WinogradPatches& block, int64_t first,
+                                       int64_t at, const Scratch& s) const {
   const ConvProblem& problem = steps_.problem();
-  const int64_t at = first - begin;
-  const WinogradPatches patches{s.patches.source + at, s.patches.result + at};
-  steps_.find_patches(first, last - first, patches);
-  for (int64_t t = last; t < std::min(last + kTaskTiles, steps_.tiles()); ++t)
-    steps_.fetch_data(x, problem.channels, t);
+  const int64_t last = std::min(first + kTaskTiles, block.count());
+  for (int64_t t = last; t < std::min(last + kTaskTiles, block.count()); ++t)
+    steps_.fetch_data(x, problem.channels, block.source[t]);
   WinogradMatrices points = s.points;
   points.first += at * points.tile_pitch;
   for (int64_t c = 0; c < problem.channels; c += block_channels_) {
-    steps_.transform_data(x + c, std::min(block_channels_, problem.channels - c), patches.source,
-                          last - first, points, true);
+    steps_.transform_data(x + c, std::min(block_channels_, problem.channels - c), block, {first, last},
+                          points, true);
     points.first += kWinogradPoints * points.point_pitch;
   }
 }
 
 void WinogradByPanels::run_task(const Epilogue<float>& epilogue, float* y, const Scratch& s,
-                                const Task& task) const {
+                                const WinogradPatches& block, const Task& task) const {
   const ConvProblem& problem = steps_.problem();
   const int64_t B = steps_.kernels().block_filters, taps_size = steps_.tap_count() * B,
                 panel_pitch = odd_lines(block_channels_ * B);
-  const int64_t count = task.last - task.first, unit_tiles = steps_.unit_tiles();
+  const int64_t count = block.count();
   if (count == 0) return;
-  const WinogradPatch* result = s.patches.result + task.first - task.begin;
   const float* taps = s.taps + task.panel * panel_size();
   if (steps_.plan().adjoint)
-    steps_.begin_adjoint(epilogue.bias, y, task.first / unit_tiles, task.last / unit_tiles, task.panel,
-                         task.panel + 1);
+    steps_.begin_adjoint(epilogue.bias, y, steps_.units() * task.chunk / chunks_,
+                         steps_.units() * (task.chunk + 1) / chunks_, task.panel, task.panel + 1);
   WinogradMatrices points = s.points;
-  points.first += (task.first - task.begin) * points.tile_pitch;
+  points.first += task.at * points.tile_pitch;
   for (int64_t c = 0; c < problem.channels; c += block_channels_) {
     const int64_t channels = std::min(block_channels_, problem.channels - c);
     const bool last = c + channels == problem.channels;
@@ -173,29 +183,28 @@ void WinogradByPanels::run_task(const Epilogue<float>& epilogue, float* y, const
     const int64_t ahead_size =
         std::min(block_channels_, last ? problem.channels : problem.channels - c - channels) * taps_size;
     WinogradProducts p{};
-    p.points = points.first;
     p.tile_pitch = points.tile_pitch;
-    p.tiles = count;
     p.channels = channels;
     p.panel = s.panel;
-    p.sums = s.sums.first;
     p.accumulate = c > 0;
     for (int64_t point = 0; point < kWinogradPoints; ++point) {
+      const auto [begin, end] = steps_.tiles_at(point, block);
+      p.tiles = end - begin;
+      p.points = points.first + point * points.point_pitch + begin * points.tile_pitch;
+      p.sums = s.sums.first + point * s.sums.point_pitch + begin * s.sums.tile_pitch;
       p.ahead = p.points + points.point_pitch;
       steps_.kernels().products(p);
-      p.points += points.point_pitch;
       p.panel += panel_pitch;
-      p.sums += s.sums.point_pitch;
       const int64_t from = ahead_size * point / kWinogradPoints,
                     to = ahead_size * (point + 1) / kWinogradPoints;
       steps_.kernels().fetch_lines(ahead + from, to - from);
       if (!last || steps_.streams_results()) continue;
       for (int64_t t = count * point / kWinogradPoints; t < count * (point + 1) / kWinogradPoints; ++t)
-        steps_.fetch_results(y, result[t], task.panel);
+        steps_.fetch_results(y, block.result[t], task.panel);
     }
     points.first += kWinogradPoints * points.point_pitch;
   }
-  steps_.transform_results(s.sums, result, count, task.panel, epilogue, y);
+  steps_.transform_results(s.sums, block, task.panel, epilogue, y);
 }
 
 }  // namespace konv::cpu

@@ -24,15 +24,16 @@ class WinogradByPanels {
  private:
   struct Scratch {
     WinogradMatrices points;  // of a block of channels: [block][point][tile][channel]
-    WinogradPatches patches;
-    float* taps;  // the kernel, panel by panel
+    WinogradPatch *source, *result;
+    WinogradPatches* blocks;  // a chunk's tiles
+    float* taps;              // the kernel, panel by panel
     // One a thread:
     WinogradMatrices sums;
     float* panel;
   };
-  // Tiles [first, last) of a round that begins with tile `begin`, and a panel.
+  // A chunk, whose points begin at tile `at` of the round's, and a panel.
   struct Task {
-    int64_t first, last, begin, panel, next_panel;
+    int64_t chunk, at, panel, next_panel;
   };
 
   int64_t channel_blocks() const;
@@ -40,8 +41,11 @@ class WinogradByPanels {
   Scratch carve(Carver& carver, int thread) const;
   int64_t first_tile(int64_t chunk) const;
   void pack(const float* kernel, float* taps) const;
-  void transform_tiles(const float* x, int64_t first, int64_t last, int64_t begin, const Scratch& s) const;
-  void run_task(const Epilogue<float>& epilogue, float* y, const Scratch& s, const Task& task) const;
+  const WinogradPatches* find_blocks(int64_t first_chunk, const Scratch& s) const;
+  void transform_tiles(const float* x, const WinogradPatches& block, int64_t first, int64_t at,
+                       const Scratch& s) const;
+  void run_task(const Epilogue<float>& epilogue, float* y, const Scratch& s, const WinogradPatches& block,
+                const Task& task) const;
 
   WinogradSteps steps_;
   int64_t block_channels_;

@@ -111,7 +111,7 @@ void WinogradByTiles::run_task(const float* x, const float* packed, Epilogue<flo
                                const Scratch& s, const Task& task, const Task& next) const {
   const auto [group, first_unit, last_unit, first_panel, last_panel] = task;
   const ConvProblem& problem = steps_.problem();
-  const WinogradPatches& patches = s.patches;
+  WinogradPatches patches = s.patches;
   const bool adjoint = steps_.plan().adjoint, streamed = steps_.streams_results();
   const int64_t unit_tiles = steps_.unit_tiles(), B = steps_.kernels().block_filters;
   const int64_t steps = (last_panel - first_panel) * kWinogradPoints;
@@ -132,32 +132,31 @@ void WinogradByTiles::run_task(const float* x, const float* packed, Epilogue<flo
       for (int64_t c = 0; c < problem.channels; c += kChannels) {
         const int64_t channels = std::min(kChannels, problem.channels - c);
         if (panel == first_panel || problem.channels > kChannels)
-          steps_.transform_data(x + group * problem.channels + c, channels, patches.source, count, s.points,
+          steps_.transform_data(x + group * problem.channels + c, channels, patches, {0, count}, s.points,
                                 false);
         WinogradProducts p{};
-        p.points = s.points.first;
         p.tile_pitch = s.points.tile_pitch;
-        p.tiles = count;
         p.channels = channels;
         p.panel = packed + group * group_size() + panel * panel_size() + c * B;
-        p.sums = s.sums.first;
         p.accumulate = c > 0;
         for (int64_t point = 0; point < kWinogradPoints; ++point) {
+          const auto [begin, after] = steps_.tiles_at(point, patches);
+          p.tiles = after - begin;
+          p.points = s.points.first + point * s.points.point_pitch + begin * s.points.tile_pitch;
+          p.sums = s.sums.first + point * s.sums.point_pitch + begin * s.sums.tile_pitch;
           p.ahead = p.points;
           steps_.kernels().products(p);
-          p.points += s.points.point_pitch;
           p.panel += point_size();
-          p.sums += s.sums.point_pitch;
           if (c > 0 || adjoint) continue;
           const int64_t step = (panel - first_panel) * kWinogradPoints + point;
           for (int64_t t = ahead_count * step / steps; t < ahead_count * (step + 1) / steps; ++t)
-            steps_.fetch_data(ahead_x, std::min(problem.channels, kChannels), ahead + t);
+            steps_.fetch_data(ahead_x, std::min(problem.channels, kChannels), steps_.source_of(ahead + t));
           if (streamed) continue;
           for (int64_t t = count * point / kWinogradPoints; t < count * (point + 1) / kWinogradPoints; ++t)
             steps_.fetch_results(y, patches.result[t], panel);
         }
       }
-      steps_.transform_results(s.sums, patches.result, count, panel, epilogue, y);
+      steps_.transform_results(s.sums, patches, panel, epilogue, y);
     }
   }
 }

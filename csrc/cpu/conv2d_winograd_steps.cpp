@@ -15,7 +15,15 @@ WinogradSteps::WinogradSteps(const ConvProblem& problem)
       kernels_(winograd_kernels()),
       transforms_(kernels_.taps[plan_.taps - kLeastWinogradTaps]),
       panels_(ceil_div(problem.filters, kernels_.block_filters)),
-      threads_(threads_for(kMaxThreads, problem.nanoseconds() / 3, problem.most_threads)) {}
+      threads_(threads_for(kMaxThreads, problem.nanoseconds() / 3, problem.most_threads)) {
+  const auto& edges = kernels_.edges[edge_points() > 4];
+  shapes_[kRightEdge] = edges[0];
+  shapes_[kBottomEdge] = edges[1];
+  shapes_[kCorner] = edges[2];
+  shapes_[kWhole] = plan_.adjoint
+                        ? WinogradEdgeTransforms{transforms_.adjoint_data, transforms_.adjoint_results}
+                        : WinogradEdgeTransforms{kernels_.data, transforms_.results};
+}
 
 int64_t WinogradSteps::panel_filters(int64_t panel) const {
   return std::min<int64_t>(kernels_.block_filters, problem_.filters - panel * kernels_.block_filters);
@@ -60,37 +68,58 @@ void WinogradSteps::transform_taps(const float* taps, int64_t channels, float* p
   transforms_.kernel({taps, R * B, B, R * R * B, 1, R, R, channels, B, panel, point_pitch, false});
 }
 
-void WinogradSteps::find_patches(int64_t first_tile, int64_t count, const WinogradPatches& patches) const {
-  for (int64_t t = 0; t < count; ++t) {
-    patches.source[t] = source_of(first_tile + t);
-    patches.result[t] = result_of(first_tile + t);
+void WinogradSteps::find_patches(int64_t first_tile, int64_t count, WinogradPatches& patches) const {
+  int64_t found = 0;
+  for (int shape = 0; shape < kTileShapes; ++shape) {
+    patches.first[shape] = found;
+    if (shape != kWhole && !plan_.has_edges()) continue;
+    for (int64_t t = first_tile; t < first_tile + count; ++t)
+      if (!plan_.has_edges() || plan_.shape_of(t) == shape) {
+        patches.source[found] = source_of(t);
+        patches.result[found++] = result_of(t);
+      }
   }
+  patches.first[kTileShapes] = found;
 }
 
-void WinogradSteps::transform_data(const float* x, int64_t channels, const WinogradPatch* source,
-                                   int64_t count, const WinogradMatrices& points, bool streamed) const {
+WinogradRange WinogradSteps::tiles_at(int64_t point, const WinogradPatches& patches) const {
+  if (!plan_.has_edges()) return {0, patches.count()};
+  const auto has = [](const WinogradAxis& axis, int64_t i) {
+    return i < axis.last_points - 1 || i == kWinogradAxisPoints - 1;
+  };
+  const bool down = has(plan_.h, point / kWinogradAxisPoints),
+             across = has(plan_.w, point % kWinogradAxisPoints);
+  const WinogradTileShape begin = across ? kRightEdge : kWhole;
+  return {patches.first[begin], patches.first[!down ? kBottomEdge : across ? kTileShapes : kCorner]};
+}
+
+void WinogradSteps::transform_data(const float* x, int64_t channels, const WinogradPatches& patches,
+                                   const WinogradRange& tiles, const WinogradMatrices& points,
+                                   bool streamed) const {
   WinogradData d{};
   d.x = x;
   d.row_stride = problem_.x_row;
   d.column_stride = problem_.x_column;
   d.rows = problem_.h.in;
   d.columns = problem_.w.in;
-  d.patches = source;
-  d.tiles = count;
   d.channels = channels;
-  d.points = points.first;
   d.tile_pitch = points.tile_pitch;
   d.point_pitch = points.point_pitch;
   d.streamed = streamed && kernels_.can_stream;
-  plan_.adjoint ? transforms_.adjoint_data(d) : kernels_.data(d);
+  for (int shape = 0; shape < kTileShapes; ++shape) {
+    const int64_t begin = std::max(tiles.begin, patches.first[shape]),
+                  end = std::min(tiles.end, patches.first[shape + 1]);
+    d.patches = patches.source + begin;
+    d.tiles = end - begin;
+    d.points = points.first + begin * points.tile_pitch;
+    if (begin < end) shapes_[shape].data(d);
+  }
 }
 
 // The pixels of a tile that its left and upper neighbours, if there are any, don't have.
-void WinogradSteps::fetch_data(const float* x, int64_t channels, int64_t tile) const {
-  const int64_t shared = plan_.adjoint ? 0 : plan_.taps - 1,
-                above = tile / plan_.w.tiles % plan_.h.tiles > 0 ? shared : 0,
-                left = tile % plan_.w.tiles > 0 ? shared : 0;
-  WinogradPatch patch = source_of(tile);
+void WinogradSteps::fetch_data(const float* x, int64_t channels, WinogradPatch patch) const {
+  const int64_t shared = plan_.adjoint ? 0 : plan_.taps - 1, above = patch.row > plan_.h.source ? shared : 0,
+                left = patch.column > plan_.w.source ? shared : 0;
   patch.offset += above * problem_.x_row + left * problem_.x_column;
   patch.row += above;
   patch.column += left;
@@ -104,15 +133,11 @@ bool WinogradSteps::streams_results() const {
          problem_.filters % (kernels_.block_filters / 2) == 0 && problem_.y_column % 16 == 0;
 }
 
-void WinogradSteps::transform_results(const WinogradMatrices& sums, const WinogradPatch* result,
-                                      int64_t count, int64_t panel, const Epilogue<float>& epilogue,
-                                      float* y) const {
+void WinogradSteps::transform_results(const WinogradMatrices& sums, const WinogradPatches& patches,
+                                      int64_t panel, const Epilogue<float>& epilogue, float* y) const {
   const int64_t first = panel * kernels_.block_filters;
   WinogradResults r{};
-  r.sums = sums.first;
   r.sums_pitch = sums.point_pitch;
-  r.patches = result;
-  r.tiles = count;
   r.filters = panel_filters(panel);
   r.accumulate = plan_.adjoint;
   r.bias = epilogue.bias && !plan_.adjoint ? epilogue.bias + first : nullptr;
@@ -124,7 +149,12 @@ void WinogradSteps::transform_results(const WinogradMatrices& sums, const Winogr
   r.rows = problem_.h.out;
   r.columns = problem_.w.out;
   r.streamed = streams_results();
-  plan_.adjoint ? transforms_.adjoint_results(r) : transforms_.results(r);
+  for (int shape = 0; shape < kTileShapes; ++shape) {
+    r.sums = sums.first + patches.first[shape] * sums.tile_pitch;
+    r.patches = patches.result + patches.first[shape];
+    r.tiles = patches.first[shape + 1] - patches.first[shape];
+    if (r.tiles > 0) shapes_[shape].results(r);
+  }
 }
 
 void WinogradSteps::fetch_results(float* y, const WinogradPatch& result, int64_t panel) const {

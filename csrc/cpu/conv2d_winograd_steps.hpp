@@ -2,15 +2,26 @@
 // two ways (conv2d_winograd_by_tiles.hpp, conv2d_winograd_by_panels.hpp) have in common.
 #pragma once
 
+#include <algorithm>
+
 #include "cpu/conv2d_algorithms.hpp"
 #include "cpu/conv2d_problem.hpp"
 #include "cpu/conv2d_winograd_plan.hpp"
 
 namespace konv::cpu {
 
-// Of tiles, as sources and as results.
+// A block's tiles, as sources and as results, in the order of their shapes: those of shape s are [first[s],
+// first[s + 1]).
 struct WinogradPatches {
   WinogradPatch *source, *result;
+  int64_t first[kTileShapes + 1];
+
+  int64_t count() const { return first[kTileShapes]; }
+};
+
+// Tiles [begin, end) of a block.
+struct WinogradRange {
+  int64_t begin, end;
 };
 
 // Points or sums of tiles, tile_pitch apart.
@@ -48,26 +59,30 @@ class WinogradSteps {
                 int64_t panel_pitch) const;
   void transform_taps(const float* taps, int64_t channels, float* panel, int64_t point_pitch) const;
 
-  void find_patches(int64_t first_tile, int64_t count, const WinogradPatches& patches) const;
+  void find_patches(int64_t first_tile, int64_t count, WinogradPatches& patches) const;
+  // Those that have a point.
+  WinogradRange tiles_at(int64_t point, const WinogradPatches& patches) const;
   // x: from the first of the channels on. Streamed: past the caches, where vectors fill lines; then points
   // and their pitches are aligned to a vector.
-  void transform_data(const float* x, int64_t channels, const WinogradPatch* source, int64_t count,
-                      const WinogradMatrices& points, bool streamed) const;
-  void fetch_data(const float* x, int64_t channels, int64_t tile) const;
+  void transform_data(const float* x, int64_t channels, const WinogradPatches& patches,
+                      const WinogradRange& tiles, const WinogradMatrices& points, bool streamed) const;
+  void fetch_data(const float* x, int64_t channels, WinogradPatch source) const;
 
   // y and epilogue: of the group.
   bool streams_results() const;
-  void transform_results(const WinogradMatrices& sums, const WinogradPatch* result, int64_t count,
-                         int64_t panel, const Epilogue<float>& epilogue, float* y) const;
+  void transform_results(const WinogradMatrices& sums, const WinogradPatches& patches, int64_t panel,
+                         const Epilogue<float>& epilogue, float* y) const;
   void fetch_results(float* y, const WinogradPatch& result, int64_t panel) const;
   // What the adjoint adds its results to: filters of panels [first_panel, last_panel) of images [first,
   // last).
   void begin_adjoint(const float* bias, float* y, int64_t first, int64_t last, int64_t first_panel,
                      int64_t last_panel) const;
 
+  WinogradPatch source_of(int64_t tile) const;
+
  private:
   const float* first_tap(const float* kernel, const KernelBlock& block) const;
-  WinogradPatch source_of(int64_t tile) const;
+  int64_t edge_points() const { return std::min(plan_.h.last_points, plan_.w.last_points); }
   WinogradPatch result_of(int64_t tile) const;
   WinogradPatch patch_of(int64_t tile, int64_t row, int64_t column, int64_t image_stride, int64_t row_stride,
                          int64_t column_stride) const;
@@ -76,6 +91,7 @@ class WinogradSteps {
   WinogradPlan plan_;
   const WinogradKernels& kernels_;
   const WinogradTransforms& transforms_;
+  WinogradEdgeTransforms shapes_[kTileShapes];
   int64_t panels_;
   int threads_;
 };

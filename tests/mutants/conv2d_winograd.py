@@ -98,6 +98,16 @@ MUTANTS = {
             "y[1] = a - b;\n    y[2] = a + b;",
             GRAD_KERNEL,
         ),
+        ("edge: a wrong 4", "(x[0] - x[2]) * 4.0f", "(x[0] - x[2]) * 3.0f", FORWARD),
+        ("edge: a wrong sign", "(x[1] + x[2]) * -3.0f", "(x[1] + x[2]) * 3.0f", FORWARD),
+        ("wide edge: a wrong 3", "x[1] * 2.0f - x[2] * 3.0f", "x[1] * 2.0f - x[2] * 2.0f", FORWARD),
+        ("wide edge: a lost 2", "y[4] = x[4] - x[2] - a * 2.0f", "y[4] = x[4] - x[2] - a", FORWARD),
+        (
+            "wide edge: a wrong output",
+            "y[1] = b + x[3] * 2.0f;\n      y[2]",
+            "y[1] = b + x[3];\n      y[2]",
+            FORWARD,
+        ),
         ("data: -2 is 2", "y[4] = c - d;", "y[4] = c + d;", GRAD_KERNEL),
         ("gradient: a lost 8", "odd2 += y[3] * 8.0f;", "odd2 += y[3] * 4.0f;", GRAD_KERNEL),
         ("gradient: a lost 4", "even2 += y[2] * 4.0f;", "even2 += y[2] * 2.0f;", GRAD_KERNEL),
@@ -432,8 +442,8 @@ MUTANTS = {
         ("a group reads the channels of the first", "x + group * problem.channels + c", "x + c", FORWARD),
         (
             "a group reads the kernel of the first",
-            "packed + group * group_size() + panel * panel_size() + c * B;\n        p.sums",
-            "packed + panel * panel_size() + c * B;\n        p.sums",
+            "packed + group * group_size() + panel * panel_size() + c * B;\n        p.accumulate",
+            "packed + panel * panel_size() + c * B;\n        p.accumulate",
             FORWARD,
         ),
         (
@@ -485,7 +495,7 @@ MUTANTS = {
         ("every panel is the first", "s.taps + task.panel * panel_size();", "s.taps;", FORWARD),
         (
             "a round's chunks share their points",
-            "points.first += (task.first - task.begin) * points.tile_pitch;",
+            "points.first += task.at * points.tile_pitch;",
             "",
             THREADS,
         ),
@@ -515,6 +525,15 @@ MUTANTS = {
         ),
     ],
     "cpu/conv2d_winograd_steps.cpp": [
+        ("right edges are left out", "across ? kRightEdge : kWhole", "kWhole", FORWARD),
+        ("lower edges are left out", "kTileShapes : kCorner]", "kTileShapes : kBottomEdge]", FORWARD),
+        ("corners are left out", "across ? kTileShapes : kCorner]", "kCorner]", FORWARD),
+        (
+            "right and lower edges are exchanged",
+            "shapes_[kRightEdge] = edges[0]",
+            "shapes_[kRightEdge] = edges[1]",
+            FORWARD,
+        ),
         ("every panel has the first one's addend", "epilogue.addend + first", "epilogue.addend", ADDEND),
         ("every panel has the first one's bias", "epilogue.bias + first", "epilogue.bias", FORWARD),
         (
@@ -623,13 +642,20 @@ MUTANTS = {
         ),
         (
             "the last tile of an axis is lost",
-            "{ceil_div(axis.out, outputs), outputs,",
-            "{axis.out / outputs, outputs,",
+            "tiles = ceil_div(axis.out, outputs), last",
+            "tiles = axis.out / outputs, last",
             FORWARD,
         ),
-        ("padding is ignored", "outputs, axis.origin, 0,", "outputs, 0, 0,", FORWARD),
-        ("the adjoint keeps the order of taps", "-axis.tap_stride}", "axis.tap_stride}", GRAD_X),
+        ("padding is ignored", "          axis.origin,\n", "          0,\n", FORWARD),
+        ("the adjoint keeps the order of taps", "-axis.tap_stride,", "axis.tap_stride,", GRAD_X),
+        ("an edge of three outputs makes two", "std::max<int64_t>(last + 2, 4)", "4", FORWARD),
+        (
+            "a whole last tile counts as narrow",
+            "w.last_points < kWinogradAxisPoints && tile",
+            "tile",
+            FORWARD,
+        ),
         ("the adjoint's tiles lie a pixel off", "-axis.origin - last,", "-axis.origin - last + 1,", GRAD_X),
-        ("the forward pass may take the adjoint", "plan.adjoint = gradient && 5", "plan.adjoint = 5", RELU),
+        ("the forward pass may take the adjoint", "plan.adjoint = gradient && 6", "plan.adjoint = 6", RELU),
     ],
 }

@@ -189,7 +189,9 @@ void transform_data_as(const WinogradData& data) {
       const float* x = d.x + patch.offset + c;
       float* points = d.points + t * d.tile_pitch + c;
       const auto put = [&](int i, int j, Vector<float> v) __attribute__((always_inline)) {
-        float* to = points + (i * Across::kOut + j) * d.point_pitch;
+        const int point =
+            point_at(i, Down::kOut, kAll<Down>) * kAll<Across> + point_at(j, Across::kOut, kAll<Across>);
+        float* to = points + point * d.point_pitch;
         if constexpr (Streamed)
           stream(to, v);
         else
@@ -293,7 +295,9 @@ void transform_results_as(const WinogradResults& results) {
       float* y = r.y + patch.offset + k;
       const Vector<float> bias = r.bias ? load_lanes(r.bias + k, count) : Vector<float>{};
       const auto get = [&](int i, int j) __attribute__((always_inline)) {
-        return load(sums + (i * Across::kIn + j) * r.sums_pitch);
+        const int point = point_at(i, Down::kIn, kAllSums<Down>) * kAllSums<Across> +
+                          point_at(j, Across::kIn, kAllSums<Across>);
+        return load(sums + point * r.sums_pitch);
       };
       const auto finish = [&](Vector<float> v, const float* to) __attribute__((always_inline)) {
         if (r.accumulate) v += load_lanes(to, count);
@@ -335,6 +339,19 @@ constexpr WinogradTransforms kTransforms = {kWinogradOutputs<R>, transform_kerne
                                             transform_results<OutputTransform<R>>,
                                             transform_data<OutputAdjoint<R>>, transform_results<DataAdjoint>};
 
+// Not streamed: edges are few.
+template <class Data, class Outputs, class DataAcross = Data, class OutputsAcross = Outputs>
+constexpr WinogradEdgeTransforms kEdge = {transform_data_as<Data, DataAcross, false>,
+                                          transform_results_as<Outputs, OutputsAcross, false>};
+template <int Points>
+constexpr WinogradEdgeTransforms kRightEdge =
+    kEdge<DataTransform, OutputTransform<3>, EdgeDataTransform<Points>, EdgeOutputTransform<Points>>;
+template <int Points>
+constexpr WinogradEdgeTransforms kBottomEdge =
+    kEdge<EdgeDataTransform<Points>, EdgeOutputTransform<Points>, DataTransform, OutputTransform<3>>;
+template <int Points>
+constexpr WinogradEdgeTransforms kCorner = kEdge<EdgeDataTransform<Points>, EdgeOutputTransform<Points>>;
+
 template <class Down, class Across>
 constexpr WinogradPhaseTransforms kPhaseTransforms = {
     Down::kPoints, Across::kPoints, transform_kernel<typename Down::Kernel, typename Across::Kernel>,
@@ -347,6 +364,7 @@ extern const WinogradKernels kConv2dWinograd = {
     kBlock,
     KONV_VECTOR_BYTES == 64,
     {kTransforms<3>, kTransforms<4>, kTransforms<5>},
+    {{kRightEdge<4>, kBottomEdge<4>, kCorner<4>}, {kRightEdge<5>, kBottomEdge<5>, kCorner<5>}},
     {{kPhaseTransforms<OneTap, OneTap>, kPhaseTransforms<OneTap, TwoTaps>},
      {kPhaseTransforms<TwoTaps, OneTap>, kPhaseTransforms<TwoTaps, TwoTaps>}},
     transform_data<DataTransform>,

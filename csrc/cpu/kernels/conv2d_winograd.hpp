@@ -15,7 +15,7 @@
 
 namespace konv::cpu {
 
-constexpr int kWinogradPoints = 36;
+constexpr int kWinogradAxisPoints = 6, kWinogradPoints = 36;
 constexpr int64_t kLeastWinogradTaps = 3, kMostWinogradTaps = 5;  // an axis
 
 // Where a tile lies in an array of images: its first pixel as an offset in elements and as a position in its
@@ -107,6 +107,13 @@ struct WinogradTransforms {
   void (*adjoint_results)(const WinogradResults&);  // to patches of 6x6, which overlap: accumulates
 };
 
+// Of tiles of 3x3 taps that have fewer points along an axis: the others are neither written nor read. They
+// read as many pixels as they have points, and make two results fewer.
+struct WinogradEdgeTransforms {
+  void (*data)(const WinogradData&);  // never streamed
+  void (*results)(const WinogradResults&);
+};
+
 // Those for one or two taps an axis, of which a stride of two leaves one in each of its phases
 // (winograd_phase_transforms.hpp). Along an axis of two taps a tile has five points and makes four results,
 // along an axis of one it is a single pixel.
@@ -121,6 +128,7 @@ struct WinogradKernels {
   int block_filters;
   bool can_stream;             // a vector fills a line of the cache: less would be written to memory twice
   WinogradTransforms taps[3];  // of 3x3, 4x4 and 5x5
+  WinogradEdgeTransforms edges[2][3];    // of 4 or 5 points across, down and both
   WinogradPhaseTransforms phases[2][2];  // of one or two taps down and across
   void (*data)(const WinogradData&);
   void (*fetch)(const WinogradPixels&);  // starts to bring them into L2

@@ -37,6 +37,59 @@ struct DataTransform {
   }
 };
 
+// A narrower tile of 3 taps, for 2 or 3 outputs at an image's edge: F(2, 3) of the points 0, 1, -1 and
+// infinity, F(3, 3) of 2, too. What tells its matrix G from the one of 6 points, whose rows it shares, are
+// factors, and those are here.
+template <int Points>
+struct EdgeDataTransform {
+  static constexpr int kIn = Points, kOut = Points;
+  KONV_INLINE void apply(const WinogradVector* x, WinogradVector* y) {
+    if constexpr (Points == 4) {
+      y[0] = (x[0] - x[2]) * 4.0f;
+      y[1] = (x[1] + x[2]) * -3.0f;
+      y[2] = (x[1] - x[2]) * 3.0f;
+      y[3] = x[3] - x[1];
+    } else {
+      const WinogradVector a = x[3] - x[1], b = x[2] - x[0];
+      y[0] = a * 2.0f - b * 4.0f;
+      y[1] = (x[3] - x[2] - x[1] * 2.0f) * 3.0f;
+      y[2] = x[1] * 2.0f - x[2] * 3.0f + x[3];
+      y[3] = a * 4.0f;
+      y[4] = x[4] - x[2] - a * 2.0f;
+    }
+  }
+};
+
+template <int Points>
+struct EdgeOutputTransform {
+  static constexpr int kIn = Points, kOut = Points - 2;
+  KONV_INLINE void apply(const WinogradVector* x, WinogradVector* y) {
+    const WinogradVector a = x[1] + x[2], b = x[1] - x[2];
+    if constexpr (Points == 4) {
+      y[0] = x[0] + a;
+      y[1] = b + x[3];
+    } else {
+      y[0] = x[0] + a + x[3];
+      y[1] = b + x[3] * 2.0f;
+      y[2] = a + x[3] * 4.0f + x[4];
+    }
+  }
+};
+
+// Which of the points in memory, `kAll` along an axis, is the i-th of a tile: a narrower one has the first of
+// them, and infinity, the last.
+template <class Transform>
+constexpr int kAll = Transform::kOut;
+template <int Points>
+constexpr int kAll<EdgeDataTransform<Points>> = kWinogradTile;
+
+template <class Transform>
+constexpr int kAllSums = Transform::kIn;
+template <int Points>
+constexpr int kAllSums<EdgeOutputTransform<Points>> = kWinogradTile;
+
+constexpr int point_at(int i, int points, int all) { return i == points - 1 ? all - 1 : i; }
+
 // B: 6 points -> 6 inputs.
 struct DataAdjoint {
   static constexpr int kIn = 6, kOut = 6;
