@@ -40,11 +40,6 @@ def _convolution(x: tuple[int, ...], kernel: tuple[int, ...], **options: Any) ->
     }
 
 
-def _without_kernel(passes: dict[str, Call]) -> dict[str, Call]:
-    """Where an algorithm leaves the gradient of the kernel to others."""
-    return {name: call for name, call in passes.items() if name != "gradient of kernel"}
-
-
 def _pooling() -> dict[str, Call]:
     x = _array(2, 24, 24, 32)
     y, argmax = ops.max_pool2d_with_argmax(x, 2)
@@ -122,8 +117,8 @@ def calls() -> dict[str, Call]:
         "Winograd 10x10x33->47 3x3": winograd((2, 10, 10, 33), (3, 3, 33, 47)),
         "Winograd 14x14x66->66 3x3 same": winograd((1, 14, 14, 66), (3, 3, 66, 66), padding="same"),
         "Winograd 13x14x32->48 5x5 same": winograd((1, 13, 14, 32), (5, 5, 32, 48), padding="same"),
-        "Winograd 28x28x33->64 3x3 strides 2": _without_kernel(
-            winograd((1, 28, 28, 33), (3, 3, 33, 64), strides=2, padding=1)
+        "Winograd 28x28x33->64 3x3 strides 2": winograd(
+            (1, 28, 28, 33), (3, 3, 33, 64), strides=2, padding=1
         ),
         "Winograd 56x56x3->32 7x7 strides 2": winograd((1, 56, 56, 3), (7, 7, 3, 32), strides=2, padding=3),
         "pooling 24x24x32": _pooling(),

@@ -360,11 +360,11 @@ template <class T, int Vectors>
 constexpr Conv2dDirectTile<T> kTile = {Vectors * kLanes<T>, pack_panel<T, Vectors>, forward<T, Vectors>,
                                        kernel_gradient<T, Vectors>};
 
-// Pixels a multiple of 4 KiB apart share a set of L1, and few of L2. Those 128 bytes apart and more leave
-// half of L1's sets empty, so that a block's lines come from L2 for every tile: one of 14 rows has the time,
+// Pixels a multiple of 4 KiB apart share a set of L1, and few of L2. Those 256 bytes apart and more leave
+// most of L1's sets empty, so that a block's lines come from L2 for every tile: one of 14 rows has the time,
 // one of 6 loads a line for every six multiply-adds (AVX2, one thread: 256->512 with stride 2 takes 31 -> 18
 // ms once pixels are copied, 512->128 11.4 -> 9.2).
-constexpr int64_t kAliasedBytes = kTileRows > 6 ? 4096 : 128;
+constexpr int64_t kAliasedBytes = kTileRows > 6 ? 4096 : 256;
 
 template <class T>
 constexpr Conv2dDirectKernels<T> kKernels = {kLanes<T>, kAliasedBytes, pack_slab<T>, kTile<T, 2>,
