@@ -480,3 +480,31 @@ def test_flattened_images_and_float64() -> None:
     outputs = model(np.ones((2, 3, 3, 2)))
     assert outputs.dtype == np.float64
     assert_same_bits(model(np.ones((2, 3, 3, 2))), outputs)
+
+
+class Within(Layer):
+    """What a function makes of the inputs, somewhere within a model."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, inputs: Any, context: konv.layers.Context) -> tuple[Any, Any]:
+        return self.function(inputs), None
+
+
+def test_a_layer_may_change_one_that_comes_after_it() -> None:
+    changes: list[np.ndarray[Any, Any]] = []
+    dense = Dense(3)
+
+    def change(inputs: Any) -> Any:
+        if changes:
+            dense.kernel.assign(changes.pop())
+        return inputs
+
+    model = Sequential([Input((4,)), Dense(4), Within(change), dense])
+    x = np.random.default_rng(3).normal(size=(2, 4)).astype(np.float32)
+    for _ in range(2):
+        before = model.predict_on_batch(x)
+    changes.append(2 * dense.kernel.numpy())
+    assert_same_bits(model.predict_on_batch(x), 2 * before)

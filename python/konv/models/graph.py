@@ -221,9 +221,10 @@ class Graph:
             left_out = frozenset(slot for slot, wanted, ending in ends if wanted and ending is not None)
         saved = []
         ready: deque[Call] = deque()  # of the steps that come next
-        bound = None if context.for_backward else bound_steps(self, inputs, context.backend, left_out)
         for number, (step, spent) in enumerate(zip(self.steps, self._spent, strict=True)):
-            if bound is not None and not ready:
+            if not (ready or context.for_backward):
+                # Looked up each time, for a layer that ran may have changed others.
+                bound = bound_steps(self, inputs, context.backend, left_out)
                 ready.extend(bound.from_step(number, self, arrays))
             if not (ready and succeeds(ready.popleft(), step, arrays)):
                 ready.clear()
