@@ -508,3 +508,10 @@ def test_a_layer_may_change_one_that_comes_after_it() -> None:
         before = model.predict_on_batch(x)
     changes.append(2 * dense.kernel.numpy())
     assert_same_bits(model.predict_on_batch(x), 2 * before)
+
+
+def test_what_is_no_array_may_pass_between_layers() -> None:
+    model = Sequential([Input((4,)), Dense(4), Within(lambda x: x.tolist()), Within(np.float32), Dense(2)])
+    x = np.random.default_rng(3).normal(size=(2, 4)).astype(np.float32)
+    for _ in range(2):
+        assert_same_bits(model.predict_on_batch(x), model.layers[3](model.layers[0](x)))

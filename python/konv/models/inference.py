@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 _ERRORS = (TypeError, ValueError, MemoryError)
 
+_Kind = tuple[type, Any]
+
+
+def _kind(array: Any) -> _Kind:
+    """Return what layers are bound to: the type, and of arrays the shape of an image. A layer of a user's own
+    may make anything."""
+    return type(array), array.shape[1:] if type(array) in BACKENDS else None
+
 
 class BoundSteps:
     """The steps of a graph that are bound, run after run of them.
@@ -37,23 +45,24 @@ class BoundSteps:
     def __init__(self, backend: Backend, keep: frozenset[int]) -> None:
         self._backend = backend
         self._keep = keep
-        self._runs: dict[int, tuple[list[Any], list[Call]]] = {}  # what they read, and calls
+        self._runs: dict[int, tuple[dict[int, _Kind], list[Call]]] = {}  # what they read, and calls
 
     def from_step(self, number: int, graph: Graph, arrays: Sequence[Any]) -> list[Call]:
         """Bind steps of the graph, from that of a number on, as far as their inputs lie on the backend and
         layers can be bound; `arrays` holds what is in the slots before that step."""
-        given = [None if array is None else (type(array), array.shape[1:]) for array in arrays]
         known = self._runs.get(number)
-        if known is None or known[0] != given:
-            steps = islice(graph.steps, number, None)
-            known = self._runs[number] = given, list(self._bind(steps, arrays))
+        if known is None or any(_kind(arrays[slot]) != kind for slot, kind in known[0].items()):
+            steps, read = islice(graph.steps, number, None), dict[int, _Kind]()
+            known = self._runs[number] = read, list(self._bind(steps, arrays, read))
         return known[1]
 
-    def _bind(self, steps: Iterable[Step], arrays: Sequence[Any]) -> Iterable[Call]:
+    def _bind(self, steps: Iterable[Step], arrays: Sequence[Any], read: dict[int, _Kind]) -> Iterable[Call]:
+        """Bind steps; `read` is told of each slot that they read."""
         shapes: dict[int, tuple[int, ...]] = {}
         for step in steps:
             for slot in step.reads:
                 if slot not in shapes:
+                    read[slot] = _kind(arrays[slot])
                     if BACKENDS.get(type(arrays[slot])) is not self._backend:
                         return
                     shapes[slot] = arrays[slot].shape
