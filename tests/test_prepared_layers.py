@@ -515,3 +515,66 @@ def test_what_is_no_array_may_pass_between_layers() -> None:
     x = np.random.default_rng(3).normal(size=(2, 4)).astype(np.float32)
     for _ in range(2):
         assert_same_bits(model.predict_on_batch(x), model.layers[3](model.layers[0](x)))
+
+
+def test_what_a_layer_makes_of_a_size_of_its_own_is_bound_to_its_size() -> None:
+    rows = 3
+    pooling = GlobalAveragePooling2D()
+    model = Sequential([Input((6, 5, 4)), Within(lambda x: x[:, :rows]), pooling])
+    for rows in (3, 5, 3):
+        assert_same_bits(model.predict_on_batch(images()), pooling(images()[:, :rows]))
+
+
+def test_an_attribute_that_is_deleted_is_a_change() -> None:
+    class Pooling(GlobalAveragePooling2D):
+        keepdims = True
+
+    model = Sequential([Input((6, 5, 4)), Pooling()])
+    assert model.predict_on_batch(images()).shape == (len(images()), 4)
+    del model.layers[0].keepdims
+    assert model.predict_on_batch(images()).shape == (len(images()), 1, 1, 4)
+
+
+def test_a_change_while_something_is_made_is_not_missed() -> None:
+    owner = Dense(2)
+
+    def make() -> int:
+        _prepared.changed()
+        return 1
+
+    assert [_prepared.while_unchanged(owner, "key", each) for each in (make, lambda: 2, make)] == [1, 2, 2]
+
+
+def test_layers_that_leave_out_an_activation_are_not_bound_to_it() -> None:
+    told: list[bool] = []
+
+    class Softmax(Layer):
+        ends_in = "softmax"
+
+        def forward(self, inputs: Any, context: konv.layers.Context) -> tuple[Any, Any]:
+            told.append(context.logits)
+            return inputs if context.logits else konv.activations.softmax(inputs), None
+
+        def bind(self, input_shape: tuple[int, ...], **_: Any) -> Callable[[Any, Any], Any]:
+            return lambda x, _: konv.activations.softmax(x)
+
+    model = Sequential([Input((3,)), Softmax()])
+    model.compile("adam", "categorical_crossentropy")
+    x = np.eye(2, 3, dtype=np.float32)
+    for _ in range(2):
+        assert_same_bits(model.predict_on_batch(x), konv.activations.softmax(x))
+        assert told == []
+        model.test_on_batch(x, x)
+        assert told == [True]
+        told.clear()
+
+
+def test_what_is_fused_without_backward_is_not_trained() -> None:
+    model = network()
+    model.layers[1].trainable = False
+    other = copy.deepcopy(model)
+    model(np.ones((2, 7, 6, 4), np.float32), training=True)
+    for each in (model, other):
+        each.train_on_batch(images(), labels())
+    for own, wanted in zip(model.get_weights(), other.get_weights(), strict=True):
+        assert_same_bits(own, wanted)
