@@ -78,7 +78,7 @@ def test_every_size(isa: str, r: int, algorithm: str) -> None:
         np.testing.assert_allclose(grad_kernel, exact_kernel, rtol=0, atol=error, err_msg=str(case))
 
 
-@pytest.mark.parametrize(("r", "stride"), [(5, 2), (7, 2), (9, 2), (11, 4)])
+@pytest.mark.parametrize(("r", "stride"), [(5, 2), (6, 2), (7, 2), (9, 2), (11, 4)])
 def test_every_size_over_blocks(isa: str, r: int, stride: int) -> None:
     assert len(cases(r, stride)) > 70
     for case in cases(r, stride):

@@ -85,6 +85,7 @@ CASES = (
     ConvCase("blocked_tile", (2, 24, 24, 3), (11, 11, 3, 8), strides=4),
     ConvCase("blocked_11x11", (2, 31, 38, 3), (11, 11, 3, 7), strides=4, padding=2),
     ConvCase("blocked_7x7", (2, 19, 26, 3), (7, 7, 3, 7), strides=2, padding=3),
+    ConvCase("blocked_padding_alone", (2, 1, 1, 2), (9, 9, 2, 3), strides=3, padding=((13, 0), (13, 0))),
     ConvCase("blocked_10x10", (2, 19, 26, 3), (10, 10, 3, 7), strides=2, padding=4),
     ConvCase("blocked_same", (2, 16, 25, 5), (5, 5, 5, 7), strides=2, padding="same"),
     ConvCase("blocked_whole", (2, 18, 22, 4), (6, 6, 4, 5), strides=2),

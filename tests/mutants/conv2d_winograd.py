@@ -37,6 +37,12 @@ MUTANTS = {
             BLOCKED_EDGES,
         ),
         (
+            "padding goes on behind the last block",
+            "std::min(ceil_div(w.before, w.stride), over_blocks_.w.size)",
+            "ceil_div(w.before, w.stride)",
+            FORWARD,
+        ),
+        (
             "columns of a block are exchanged with rows",
             "(i * stride + position",
             "(i + stride * position",
