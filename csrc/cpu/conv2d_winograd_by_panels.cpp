@@ -14,6 +14,9 @@ namespace {
 constexpr int64_t kCachedBytes = 16 << 20, kCachedBytesOfFew = 8 << 20;
 constexpr int64_t kFewTiles = 256;
 
+// Of an image. With so few tiles a transformed kernel takes longer to read than its taps to transform.
+constexpr int64_t kFewTilesPrepared = 4;
+
 // Of a block: its points of one panel, 288 KiB on AVX-512, stay in L2 beside the sums of 128 tiles, 576 KiB.
 // Each round transforms the kernel again, which takes as long as the products of three tiles.
 constexpr int64_t kChannels = 64;
@@ -38,10 +41,16 @@ WinogradByPanels::WinogradByPanels(const ConvProblem& problem)
 }
 
 bool WinogradByPanels::pays() const {
-  const ConvProblem& problem = steps_.problem();
-  const int64_t transformed = kWinogradPoints * problem.channels * problem.filters * sizeof(float);
-  return transformed > (steps_.tiles() > kFewTiles ? kCachedBytes : kCachedBytesOfFew) &&
+  return transformed_bytes() > (steps_.tiles() > kFewTiles ? kCachedBytes : kCachedBytesOfFew) &&
          steps_.unit_tiles() <= kMostTiles;
+}
+
+bool WinogradByPanels::pays_prepared() const {
+  return transformed_bytes() > kCachedBytes && steps_.plan().tiles() <= kFewTilesPrepared;
+}
+
+int64_t WinogradByPanels::transformed_bytes() const {
+  return kWinogradPoints * steps_.problem().channels * steps_.problem().filters * int64_t{sizeof(float)};
 }
 
 int64_t WinogradByPanels::channel_blocks() const {
@@ -52,9 +61,20 @@ int64_t WinogradByPanels::panel_size() const {
   return steps_.problem().channels * steps_.tap_count() * steps_.kernels().block_filters;
 }
 
-// taps: [panel][channel][tap][B]. A task reads neighbouring rows of the kernel's, as they lie: panel by panel
-// it would take two to four times as long.
-void WinogradByPanels::pack(const float* kernel, float* taps) const {
+int64_t WinogradByPanels::packed_bytes() const {
+  return steps_.problem().groups * steps_.panels() * panel_size() * sizeof(float);
+}
+
+// packed: [group][panel][channel][tap][B]
+void WinogradByPanels::pack(const float* kernel, float* packed) const {
+  for (int64_t group = 0; group < steps_.problem().groups; ++group)
+    pack_group(kernel + group * steps_.problem().kernel_group,
+               packed + group * steps_.panels() * panel_size());
+}
+
+// A task reads neighbouring rows of the kernel's, as they lie: panel by panel it would take two to four times
+// as long.
+void WinogradByPanels::pack_group(const float* kernel, float* packed) const {
   const ConvProblem& problem = steps_.problem();
   const bool by_channel = problem.kernel_filter == 1;
   const int64_t rows = by_channel ? problem.channels : problem.filters;
@@ -68,7 +88,7 @@ void WinogradByPanels::pack(const float* kernel, float* taps) const {
         by_channel ? WinogradSteps::KernelBlock{first, count, 0, problem.filters}
                    : WinogradSteps::KernelBlock{0, problem.channels, first, count};
     steps_.pack_tap(kernel, tap, block,
-                    taps + (by_channel ? first * tap_count * B : first / B * panel_size()), panel_size());
+                    packed + (by_channel ? first * tap_count * B : first / B * panel_size()), panel_size());
   });
 }
 
@@ -94,7 +114,6 @@ WinogradByPanels::Scratch WinogradByPanels::carve(Carver& carver, int thread) co
   };
   s.sums = {take_own(kWinogradPoints * sum_pitch), B, sum_pitch};
   s.panel = take_own(kWinogradPoints * panel_pitch);
-  s.taps = carver.take<float>(steps_.panels() * panel_size());
   return s;
 }
 
@@ -102,10 +121,10 @@ int64_t WinogradByPanels::first_tile(int64_t chunk) const {
   return steps_.units() * chunk / chunks_ * steps_.unit_tiles();
 }
 
-void WinogradByPanels::run(const float* x, const float* kernel, const Epilogue<float>& epilogue, float* y,
+void WinogradByPanels::run(const float* x, const float* packed, const Epilogue<float>& epilogue, float* y,
                            void* scratch) const {
   const ConvProblem& problem = steps_.problem();
-  for (int64_t group = 0; group < problem.groups; ++group) {
+  for (int64_t group = 0; group < problem.groups; ++group, packed += steps_.panels() * panel_size()) {
     const float* own_x = x + group * problem.channels;
     const int64_t filter = group * problem.filters;
     const Epilogue<float> own{epilogue.bias ? epilogue.bias + filter : nullptr,
@@ -114,7 +133,6 @@ void WinogradByPanels::run(const float* x, const float* kernel, const Epilogue<f
       Carver carver(scratch);
       return carve(carver, thread);
     };
-    pack(kernel + group * problem.kernel_group, scratch_of(0).taps);
     for (int64_t chunk = 0; chunk < chunks_; chunk += round_chunks_) {
       const int64_t begin = first_tile(chunk);
       const WinogradPatches* blocks = find_blocks(chunk, scratch_of(0));
@@ -128,7 +146,7 @@ void WinogradByPanels::run(const float* x, const float* kernel, const Epilogue<f
         const int64_t own_chunk = chunk + task / steps_.panels();
         // Since tasks take about equal time, the thread's next is most likely this one.
         const int64_t next = std::min(task + steps_.threads(), tasks - 1);
-        run_task(own, y + filter, scratch_of(thread), blocks[own_chunk - chunk],
+        run_task(packed, own, y + filter, scratch_of(thread), blocks[own_chunk - chunk],
                  {own_chunk, first_tile(own_chunk) - begin, task % steps_.panels(), next % steps_.panels()});
       });
     }
@@ -162,14 +180,14 @@ void WinogradByPanels::transform_tiles(const float* x, const WinogradPatches& bl
   }
 }
 
-void WinogradByPanels::run_task(const Epilogue<float>& epilogue, float* y, const Scratch& s,
-                                const WinogradPatches& block, const Task& task) const {
+void WinogradByPanels::run_task(const float* packed, const Epilogue<float>& epilogue, float* y,
+                                const Scratch& s, const WinogradPatches& block, const Task& task) const {
   const ConvProblem& problem = steps_.problem();
   const int64_t B = steps_.kernels().block_filters, taps_size = steps_.tap_count() * B,
                 panel_pitch = odd_lines(block_channels_ * B);
   const int64_t count = block.count();
   if (count == 0) return;
-  const float* taps = s.taps + task.panel * panel_size();
+  const float* taps = packed + task.panel * panel_size();
   if (steps_.plan().adjoint)
     steps_.begin_adjoint(epilogue.bias, y, steps_.units() * task.chunk / chunks_,
                          steps_.units() * (task.chunk + 1) / chunks_, task.panel, task.panel + 1);
@@ -179,7 +197,7 @@ void WinogradByPanels::run_task(const Epilogue<float>& epilogue, float* y, const
     const int64_t channels = std::min(block_channels_, problem.channels - c);
     const bool last = c + channels == problem.channels;
     steps_.transform_taps(taps + c * taps_size, channels, s.panel, panel_pitch);
-    const float* ahead = last ? s.taps + task.next_panel * panel_size() : taps + (c + channels) * taps_size;
+    const float* ahead = last ? packed + task.next_panel * panel_size() : taps + (c + channels) * taps_size;
     const int64_t ahead_size =
         std::min(block_channels_, last ? problem.channels : problem.channels - c - channels) * taps_size;
     WinogradProducts p{};

@@ -1,10 +1,11 @@
 // Winograd's convolution for kernels that would leave the caches once transformed, four times as large.
 //
-// The kernel is sorted by panels of filters first. Then a round takes as many tiles as have their sums of one
-// panel in L2: all threads transform what the tiles read, a few megabytes, which lie in the cache that they
-// share; and a task takes a panel, transforms its part of the kernel, a block of channels at a time, into its
-// own L2 and multiplies it by the points of all tiles. The transformed kernel is never written to memory, and
-// the next block's taps are fetched during the products. Bits are those of conv2d_winograd_by_tiles.hpp.
+// The kernel is packed: sorted by panels of filters. Then a round takes as many tiles as have their sums of
+// one panel in L2: all threads transform what the tiles read, a few megabytes, which lie in the cache that
+// they share; and a task takes a panel, transforms its part of the kernel, a block of channels at a time,
+// into its own L2 and multiplies it by the points of all tiles. The transformed kernel is never written to
+// memory, and the next block's taps are fetched during the products. Bits are those of
+// conv2d_winograd_by_tiles.hpp.
 #pragma once
 
 #include "cpu/carver.hpp"
@@ -17,8 +18,12 @@ class WinogradByPanels {
   explicit WinogradByPanels(const ConvProblem& problem);
 
   bool pays() const;
+  // More than to read a kernel that was transformed before, whatever the number of images.
+  bool pays_prepared() const;
+  int64_t packed_bytes() const;
+  void pack(const float* kernel, float* packed) const;
   int64_t scratch_bytes() const;
-  void run(const float* x, const float* kernel, const Epilogue<float>& epilogue, float* y,
+  void run(const float* x, const float* packed, const Epilogue<float>& epilogue, float* y,
            void* scratch) const;
 
  private:
@@ -26,7 +31,6 @@ class WinogradByPanels {
     WinogradMatrices points;  // of a block of channels: [block][point][tile][channel]
     WinogradPatch *source, *result;
     WinogradPatches* blocks;  // a chunk's tiles
-    float* taps;              // the kernel, panel by panel
     // One a thread:
     WinogradMatrices sums;
     float* panel;
@@ -36,16 +40,17 @@ class WinogradByPanels {
     int64_t chunk, at, panel, next_panel;
   };
 
+  int64_t transformed_bytes() const;  // of the kernel of one group
   int64_t channel_blocks() const;
   int64_t panel_size() const;  // of taps
   Scratch carve(Carver& carver, int thread) const;
   int64_t first_tile(int64_t chunk) const;
-  void pack(const float* kernel, float* taps) const;
+  void pack_group(const float* kernel, float* packed) const;
   const WinogradPatches* find_blocks(int64_t first_chunk, const Scratch& s) const;
   void transform_tiles(const float* x, const WinogradPatches& block, int64_t first, int64_t at,
                        const Scratch& s) const;
-  void run_task(const Epilogue<float>& epilogue, float* y, const Scratch& s, const WinogradPatches& block,
-                const Task& task) const;
+  void run_task(const float* packed, const Epilogue<float>& epilogue, float* y, const Scratch& s,
+                const WinogradPatches& block, const Task& task) const;
 
   WinogradSteps steps_;
   int64_t block_channels_;

@@ -474,9 +474,15 @@ MUTANTS = {
             FORWARD,
         ),
         (
+            "all groups pack the kernel of the first",
+            "pack_group(kernel + group * steps_.problem().kernel_group,",
+            "pack_group(kernel,",
+            FORWARD,
+        ),
+        (
             "a group reads the kernel of the first",
-            "pack(kernel + group * problem.kernel_group,",
-            "pack(kernel,",
+            "++group, packed += steps_.panels() * panel_size()",
+            "++group",
             FORWARD,
         ),
         ("a group reads the channels of the first", "x + group * problem.channels;", "x;", FORWARD),
@@ -498,7 +504,7 @@ MUTANTS = {
             "taps, channels",
             FORWARD,
         ),
-        ("every panel is the first", "s.taps + task.panel * panel_size();", "s.taps;", FORWARD),
+        ("every panel is the first", "packed + task.panel * panel_size();", "packed;", FORWARD),
         (
             "a round's chunks share their points",
             "points.first += task.at * points.tile_pitch;",
