@@ -188,9 +188,9 @@ KONV_INLINE const T* add_products(Vector<T> (&acc)[Rows][Vectors], const T* x, c
 // What a tile fetches for others, some of it for each line of channels that it goes through.
 template <class T>
 struct Ahead {
-  const T* panel;      // the next one's share
-  int64_t lines;       // a step
-  const T* addend;     // of the next tile's filters, may be null; likewise the result
+  const T* panel;   // the next one's share
+  int64_t lines;    // a step
+  const T* addend;  // of the next tile's filters, may be null; likewise the result
   T* y;
   const int64_t* out;  // the next tile's pixels
   int64_t pixels, step_pixels;
