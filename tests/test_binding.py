@@ -23,7 +23,8 @@ from konv.layers import (
     ReLU,
     SeparableConv2D,
 )
-from konv.models import inference
+from konv.layers.base import Call
+from konv.models.inference import BoundSteps
 from tolerance import assert_same_bits
 
 Array = np.ndarray[Any, Any]
@@ -50,21 +51,22 @@ def images(count: int = 2) -> Array:
 
 def unbound(monkeypatch: pytest.MonkeyPatch, run: Callable[[], Array]) -> Array:
     with monkeypatch.context() as patch:
-        patch.setattr("konv.models.graph.bound", lambda *_: [])
+        patch.setattr(BoundSteps, "from_step", lambda *_: [])
         return run()
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many steps were bound at once, each time that it was tried."""
+    """How many steps run bound, one after another, each time that it was tried."""
     counts: list[int] = []
+    from_step = BoundSteps.from_step
 
-    def counted(*arguments: Any) -> list[inference.Call]:
-        made = inference.bound(*arguments)
-        counts.append(len(made))
-        return made
+    def counted(*arguments: Any) -> list[Call]:
+        found = from_step(*arguments)
+        counts.append(len(found))
+        return found
 
-    monkeypatch.setattr("konv.models.graph.bound", counted)
+    monkeypatch.setattr(BoundSteps, "from_step", counted)
     return counts
 
 
@@ -73,7 +75,7 @@ def test_same_bits_as_one_by_one(monkeypatch: pytest.MonkeyPatch, calls: list[in
     for x in map(images, (2, 0, 3)):
         calls.clear()
         outputs = model.predict_on_batch(x)
-        assert [count for count in calls if count] == [3, 2]  # up to the pooling, between tanh and Flatten
+        assert [count for count in calls if count] == [4, 3]  # through the pooling, and from tanh through Flatten
         assert_same_bits(outputs, unbound(monkeypatch, partial(model.predict_on_batch, x)))
 
 
