@@ -75,7 +75,7 @@ def test_same_bits_as_one_by_one(monkeypatch: pytest.MonkeyPatch, calls: list[in
     for x in map(images, (2, 0, 3)):
         calls.clear()
         outputs = model.predict_on_batch(x)
-        assert [count for count in calls if count] == [4, 3]  # through the pooling, and from tanh through Flatten
+        assert [count for count in calls if count] == [4, 3]  # to pooling, tanh to Flatten
         assert_same_bits(outputs, unbound(monkeypatch, partial(model.predict_on_batch, x)))
 
 
