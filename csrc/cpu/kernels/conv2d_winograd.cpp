@@ -16,6 +16,10 @@ constexpr int kVectors = 2;
 constexpr int kLane = kLanes<float>;
 constexpr int kBlock = kVectors * kLane;  // filters of a panel
 
+// A vector fills a line of the cache. Elsewhere less would be written to memory twice, so that nothing is
+// streamed, and nothing compiled that would.
+constexpr bool kCanStream = KONV_VECTOR_BYTES == 64;
+
 KONV_INLINE Vector<float> load_lanes(const float* p, int64_t count) {
   return count >= kLane ? load(p) : load_partial(p, count);
 }
@@ -102,13 +106,12 @@ void transform_channels(const WinogradKernel& k) {
 
 template <class Down, class Across = Down>
 void transform_kernel(const WinogradKernel& k) {
-  if (k.streamed)
-    k.filter_stride == 1 ? transform_filters<Down, Across, true>(k)
-                         : transform_channels<Down, Across, true>(k);
-  else
-    k.filter_stride == 1 ? transform_filters<Down, Across, false>(k)
-                         : transform_channels<Down, Across, false>(k);
-  if (k.streamed) stream_fence();
+  if (!kCanStream || !k.streamed)
+    return k.filter_stride == 1 ? transform_filters<Down, Across, false>(k)
+                                : transform_channels<Down, Across, false>(k);
+  k.filter_stride == 1 ? transform_filters<Down, Across, kCanStream>(k)
+                       : transform_channels<Down, Across, kCanStream>(k);
+  stream_fence();
 }
 
 template <bool Streamed>
@@ -145,8 +148,8 @@ void pack_tap_as(const WinogradTap& tap) {
 }
 
 void pack_tap(const WinogradTap& tap) {
-  if (!tap.streamed) return pack_tap_as<false>(tap);
-  pack_tap_as<true>(tap);
+  if (!kCanStream || !tap.streamed) return pack_tap_as<false>(tap);
+  pack_tap_as<kCanStream>(tap);
   stream_fence();
 }
 
@@ -215,8 +218,8 @@ void transform_data_as(const WinogradData& data) {
 
 template <class Down, class Across = Down>
 void transform_data(const WinogradData& d) {
-  if (!d.streamed) return transform_data_as<Down, Across, false>(d);
-  transform_data_as<Down, Across, true>(d);
+  if (!kCanStream || !d.streamed) return transform_data_as<Down, Across, false>(d);
+  transform_data_as<Down, Across, kCanStream>(d);
   stream_fence();
 }
 
@@ -329,15 +332,15 @@ void transform_results_as(const WinogradResults& results) {
 
 template <class Down, class Across = Down>
 void transform_results(const WinogradResults& r) {
-  if (!r.streamed) return transform_results_as<Down, Across, false>(r);
-  transform_results_as<Down, Across, true>(r);
+  if (!kCanStream || !r.streamed) return transform_results_as<Down, Across, false>(r);
+  transform_results_as<Down, Across, kCanStream>(r);
   stream_fence();
 }
 
 template <int R>
-constexpr WinogradTransforms kTransforms = {kWinogradOutputs<R>, transform_kernel<KernelTransform<R>>,
-                                            transform_results<OutputTransform<R>>,
-                                            transform_data<OutputAdjoint<R>>, transform_results<DataAdjoint>};
+constexpr WinogradTransforms kTransforms = {
+    kWinogradOutputs<R>, transform_kernel<KernelTransform<R>>, transform_results<OutputTransform<R>>,
+    transform_data<OutputAdjoint<R>>, transform_results_as<DataAdjoint, DataAdjoint, false>};
 
 // Not streamed: edges are few.
 template <class Data, class Outputs, class DataAcross = Data, class OutputsAcross = Outputs>
@@ -355,14 +358,14 @@ constexpr WinogradEdgeTransforms kCorner = kEdge<EdgeDataTransform<Points>, Edge
 template <class Down, class Across>
 constexpr WinogradPhaseTransforms kPhaseTransforms = {
     Down::kPoints, Across::kPoints, transform_kernel<typename Down::Kernel, typename Across::Kernel>,
-    transform_data<typename Down::Data, typename Across::Data>,
+    transform_data_as<typename Down::Data, typename Across::Data, false>,
     transform_results<typename Down::Output, typename Across::Output>};
 
 }  // namespace
 
 extern const WinogradKernels kConv2dWinograd = {
     kBlock,
-    KONV_VECTOR_BYTES == 64,
+    kCanStream,
     {kTransforms<3>, kTransforms<4>, kTransforms<5>},
     {{kRightEdge<4>, kBottomEdge<4>, kCorner<4>}, {kRightEdge<5>, kBottomEdge<5>, kCorner<5>}},
     {{kPhaseTransforms<OneTap, OneTap>, kPhaseTransforms<OneTap, TwoTaps>},
