@@ -44,9 +44,9 @@ def conv2d(
         Applied to the result.
     algorithm : "auto", "direct", "winograd" or "reference"
         How to compute it. "auto" picks by shape alone, steered by the environment variable `KONV_ALGORITHM`.
-        "winograd" can do float32 without dilation: kernels of 3x3, 4x4 and 5x5; with strides of 2 that of 3x3
-        (forward and the gradient of x); and for one group all with strides where ``ceil(kernel / strides)``
-        is 3, 4 or 5, alike along both axes.
+        "winograd" can do float32 without dilation: kernels of 3x3, 4x4 and 5x5; with strides of 2 that of
+        3x3; and for one group all with strides where ``ceil(kernel / strides)`` is 3, 4 or 5, alike along
+        both axes.
 
     Returns
     -------
