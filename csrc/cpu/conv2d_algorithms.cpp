@@ -145,30 +145,25 @@ struct Row {
   Run run;
 };
 
+// Of a row that can do float32 alone: null in the table of another type.
+template <class T, class Run>
+constexpr auto float_only(Run run) {
+  if constexpr (std::is_same_v<T, float>)
+    return run;
+  else
+    return nullptr;
+}
+
 template <class T>
 using Forward = ForwardAlgorithm<T> (*)();
 template <class T>
-constexpr Forward<T> kWinogradForward = nullptr;
-template <>
-constexpr Forward<float> kWinogradForward<float> = winograd_forward;
-
-template <class T>
-constexpr Forward<T> kWinogradStridedForward = nullptr;
-template <>
-constexpr Forward<float> kWinogradStridedForward<float> = winograd_strided_forward;
-
-template <class T>
-constexpr Forward<T> kWinogradSpaceToDepthForward = nullptr;
-template <>
-constexpr Forward<float> kWinogradSpaceToDepthForward<float> = winograd_space_to_depth_forward;
-
-template <class T>
 constexpr Row<Forward<T>> kForward[] = {
     {Algorithm::kDirect, few_filters_a_group<T, 16>, any_shape, depthwise_forward<T>},
-    {Algorithm::kWinograd, winograd_can_do<T>, winograd_forward_pays, kWinogradForward<T>},
-    {Algorithm::kWinograd, winograd_strided_can_do<T>, winograd_strided_pays, kWinogradStridedForward<T>},
+    {Algorithm::kWinograd, winograd_can_do<T>, winograd_forward_pays, float_only<T>(winograd_forward)},
+    {Algorithm::kWinograd, winograd_strided_can_do<T>, winograd_strided_pays,
+     float_only<T>(winograd_strided_forward)},
     {Algorithm::kWinograd, space_to_depth_can_do<T>, space_to_depth_forward_pays,
-     kWinogradSpaceToDepthForward<T>},
+     float_only<T>(winograd_space_to_depth_forward)},
     {Algorithm::kDirect, suits_grouped, any_shape, grouped_forward<T>},
     {Algorithm::kDirect, any_shape, any_shape, direct_forward<T>},
     {Algorithm::kReference, any_shape, any_shape, reference_forward<T>},
@@ -178,29 +173,14 @@ template <class T>
 using InputGradient = Buffer (*)(const char*, const Conv2dShape&, const T* grad, const T* kernel,
                                  const T* bias);
 template <class T>
-constexpr InputGradient<T> kWinogradInputGradient = nullptr;
-template <>
-constexpr InputGradient<float> kWinogradInputGradient<float> = winograd_input_gradient;
-
-template <class T>
-constexpr InputGradient<T> kWinogradStridedInputGradient = nullptr;
-template <>
-constexpr InputGradient<float> kWinogradStridedInputGradient<float> = winograd_strided_input_gradient;
-
-template <class T>
-constexpr InputGradient<T> kWinogradSpaceToDepthInputGradient = nullptr;
-template <>
-constexpr InputGradient<float> kWinogradSpaceToDepthInputGradient<float> =
-    winograd_space_to_depth_input_gradient;
-
-template <class T>
 constexpr Row<InputGradient<T>> kInputGradient[] = {
     {Algorithm::kDirect, few_filters_a_group<T, 16>, any_shape, depthwise_input_gradient<T>},
-    {Algorithm::kWinograd, winograd_can_do<T>, winograd_input_gradient_pays, kWinogradInputGradient<T>},
+    {Algorithm::kWinograd, winograd_can_do<T>, winograd_input_gradient_pays,
+     float_only<T>(winograd_input_gradient)},
     {Algorithm::kWinograd, winograd_strided_can_do<T>, winograd_strided_pays,
-     kWinogradStridedInputGradient<T>},
+     float_only<T>(winograd_strided_input_gradient)},
     {Algorithm::kWinograd, space_to_depth_can_do<T>, space_to_depth_input_gradient_pays,
-     kWinogradSpaceToDepthInputGradient<T>},
+     float_only<T>(winograd_space_to_depth_input_gradient)},
     {Algorithm::kDirect, suits_grouped, any_shape, grouped_input_gradient<T>},
     {Algorithm::kDirect, few_channels, any_shape, few_channels_input_gradient<T>},
     {Algorithm::kDirect, any_shape, any_shape, direct_input_gradient<T>},
@@ -210,33 +190,19 @@ constexpr Row<InputGradient<T>> kInputGradient[] = {
 template <class T>
 using KernelGradient = Buffer (*)(const char*, const Conv2dShape&, const T* x, const T* grad);
 template <class T>
-constexpr KernelGradient<T> kWinogradKernelGradient = nullptr;
-template <>
-constexpr KernelGradient<float> kWinogradKernelGradient<float> = winograd_kernel_gradient;
-
-template <class T>
-constexpr KernelGradient<T> kWinogradStridedKernelGradient = nullptr;
-template <>
-constexpr KernelGradient<float> kWinogradStridedKernelGradient<float> = winograd_strided_kernel_gradient;
-
-template <class T>
-constexpr KernelGradient<T> kWinogradSpaceToDepthKernelGradient = nullptr;
-template <>
-constexpr KernelGradient<float> kWinogradSpaceToDepthKernelGradient<float> =
-    winograd_space_to_depth_kernel_gradient;
-
-template <class T>
 constexpr Row<KernelGradient<T>> kKernelGradient[] = {
     {Algorithm::kDirect, few_filters_a_group<T, 8>, any_shape, depthwise_kernel_gradient<T>},
     {Algorithm::kDirect, suits_grouped, any_shape, grouped_kernel_gradient<T>},
-    {Algorithm::kWinograd, winograd_can_do<T>, winograd_kernel_gradient_pays, kWinogradKernelGradient<T>},
+    {Algorithm::kWinograd, winograd_can_do<T>, winograd_kernel_gradient_pays,
+     float_only<T>(winograd_kernel_gradient)},
     {Algorithm::kWinograd, winograd_strided_can_do<T>, winograd_strided_kernel_gradient_pays,
-     kWinogradStridedKernelGradient<T>},
+     float_only<T>(winograd_strided_kernel_gradient)},
     {Algorithm::kWinograd, space_to_depth_can_do<T>, space_to_depth_kernel_gradient_pays,
-     kWinogradSpaceToDepthKernelGradient<T>},
+     float_only<T>(winograd_space_to_depth_kernel_gradient)},
     {Algorithm::kDirect, any_shape, any_shape, direct_kernel_gradient<T>},
     {Algorithm::kReference, any_shape, any_shape, reference_kernel_gradient<T>},
 };
+
 struct Name {
   const char* text;
   Algorithm algorithm;
