@@ -9,19 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from konv import Input, Model, Sequential, _prepared
+from konv import Input, Model, Sequential, _prepared, activations, ops
 from konv.backend import NUMPY
 from konv.layers import (
     Add,
+    AveragePooling2D,
     BatchNormalization,
+    Context,
     Conv2D,
     Dense,
     DepthwiseConv2D,
     Flatten,
+    GlobalAveragePooling2D,
     Layer,
     MaxPooling2D,
     ReLU,
     SeparableConv2D,
+    SumPooling2D,
 )
 from konv.layers.base import Call
 from konv.models.inference import BoundSteps
@@ -111,15 +115,15 @@ def test_a_layer_with_a_pass_of_its_own_runs_it() -> None:
     np.testing.assert_allclose(model.predict_on_batch(x), 2 * plain.predict_on_batch(x), rtol=1e-6)
 
 
-class Given(Layer):
-    """Returns what it is told to, whatever its inputs."""
+class Within(Layer):
+    """What a function makes of the inputs, somewhere within a model."""
 
-    def __init__(self, given: Array) -> None:
+    def __init__(self, function: Callable[[Any], Any]) -> None:
         super().__init__()
-        self.given = given
+        self.function = function
 
-    def forward(self, inputs: Array, context: Any) -> tuple[Array, Any]:
-        return self.given, None
+    def forward(self, inputs: Any, context: Context) -> tuple[Any, Any]:
+        return self.function(inputs), None
 
 
 STRANGE = {
@@ -132,7 +136,7 @@ STRANGE = {
 @pytest.mark.parametrize("what", STRANGE)
 def test_arrays_that_kernels_cannot_read_as_they_lie(what: str) -> None:
     array = STRANGE[what]
-    model = Sequential([Input((4,)), Given(array), Dense(3), Dense(2)])
+    model = Sequential([Input((4,)), Within(lambda _: array), Dense(3), Dense(2)])
     expected = np.array(array, order="C")
     for layer in model.layers[1:]:
         expected = layer(expected)
@@ -149,7 +153,9 @@ WRONG = {
 @pytest.mark.parametrize("what", WRONG)
 def test_errors_name_the_layer(what: str) -> None:
     array, kind, message = WRONG[what]
-    model = Sequential([Input((4,)), Given(array), Dense(4, name="first"), Dense(3, name="second")])
+    model = Sequential(
+        [Input((4,)), Within(lambda _: array), Dense(4, name="first"), Dense(3, name="second")]
+    )
     with pytest.raises(kind, match=f"(?s)layer 'first'.*({message})"):
         model.predict_on_batch(np.zeros((2, 4), np.float32))
 
@@ -157,7 +163,7 @@ def test_errors_name_the_layer(what: str) -> None:
 def test_an_addend_of_another_kind_is_not_misread() -> None:
     x = Input((4,))
     masked = np.ma.masked_array(np.ones((2, 3), np.float32), mask=True)
-    given = Given(masked)(Dense(3)(x))
+    given = Within(lambda _: masked)(Dense(3)(x))
     model = Model(x, Add()([Dense(3, name="last")(x), given]))
     with pytest.raises(TypeError, match="must not be masked"):
         model.predict_on_batch(np.zeros((2, 4), np.float32))
@@ -179,3 +185,92 @@ def test_what_fails_is_bound_anew_without_what_was_kept(monkeypatch: pytest.Monk
     monkeypatch.setattr(NUMPY.kernels, "apply_prepared", failing)
     assert_same_bits(model.predict_on_batch(images()), expected)
     assert failed
+
+
+POOLING: dict[str, tuple[Callable[[], Layer], str, Any]] = {
+    "max": (lambda: MaxPooling2D(2), "strides", (1, 1)),
+    "average": (lambda: AveragePooling2D(2), "padding", "same"),
+    "sum": (lambda: SumPooling2D(2), "pool_size", (1, 2)),
+    "global": (GlobalAveragePooling2D, "keepdims", True),
+}
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("kind", POOLING)
+def test_pooling_is_bound_to_what_it_is_now(kind: str, relu: bool) -> None:
+    make, attribute, value = POOLING[kind]
+    pooling = make()
+    model = Sequential([Input((7, 9, 4)), pooling, *[ReLU()] * relu])
+    x = np.random.default_rng(2).normal(size=(2, 7, 9, 4)).astype(np.float32)
+    for _ in range(2):
+        expected, _ = pooling.forward(x, Context(for_backward=False))
+        assert_same_bits(model.predict_on_batch(x), ops.relu(expected) if relu else expected)
+        for images in (1, 0):
+            assert_same_bits(model.predict_on_batch(x[:images]), model.predict_on_batch(x)[:images])
+        setattr(pooling, attribute, value)
+
+
+def test_a_layer_may_change_one_that_comes_after_it() -> None:
+    changes: list[Array] = []
+    dense = Dense(3)
+
+    def change(inputs: Any) -> Any:
+        if changes:
+            dense.kernel.assign(changes.pop())
+        return inputs
+
+    model = Sequential([Input((4,)), Dense(4), Within(change), dense])
+    x = np.random.default_rng(3).normal(size=(2, 4)).astype(np.float32)
+    for _ in range(2):
+        before = model.predict_on_batch(x)
+    changes.append(2 * dense.kernel.numpy())
+    assert_same_bits(model.predict_on_batch(x), 2 * before)
+
+
+def test_what_is_no_array_may_pass_between_layers() -> None:
+    model = Sequential([Input((4,)), Dense(4), Within(lambda x: x.tolist()), Within(np.float32), Dense(2)])
+    x = np.random.default_rng(3).normal(size=(2, 4)).astype(np.float32)
+    for _ in range(2):
+        assert_same_bits(model.predict_on_batch(x), model.layers[3](model.layers[0](x)))
+
+
+def test_what_a_layer_makes_of_a_size_of_its_own_is_bound_to_its_size() -> None:
+    rows = 3
+    pooling = GlobalAveragePooling2D()
+    model = Sequential([Input((9, 8, 4)), Within(lambda x: x[:, :rows]), pooling])
+    for rows in (3, 5, 3):
+        assert_same_bits(model.predict_on_batch(images()), pooling(images()[:, :rows]))
+
+
+def test_an_attribute_that_is_deleted_is_a_change() -> None:
+    class Pooling(GlobalAveragePooling2D):
+        keepdims = True
+
+    model = Sequential([Input((9, 8, 4)), Pooling()])
+    assert model.predict_on_batch(images()).shape == (len(images()), 4)
+    del model.layers[0].keepdims
+    assert model.predict_on_batch(images()).shape == (len(images()), 1, 1, 4)
+
+
+def test_layers_that_leave_out_an_activation_are_not_bound_to_it() -> None:
+    told: list[bool] = []
+
+    class Softmax(Layer):
+        ends_in = "softmax"
+
+        def forward(self, inputs: Any, context: Context) -> tuple[Any, Any]:
+            told.append(context.logits)
+            return inputs if context.logits else activations.softmax(inputs), None
+
+        def bind(self, input_shape: tuple[int, ...], **_: Any) -> Callable[[Any, Any], Any]:
+            return lambda x, _: activations.softmax(x)
+
+    model = Sequential([Input((3,)), Softmax()])
+    model.compile("adam", "categorical_crossentropy")
+    x = np.eye(2, 3, dtype=np.float32)
+    for _ in range(2):
+        assert_same_bits(model.predict_on_batch(x), activations.softmax(x))
+        assert told == []
+        model.test_on_batch(x, x)
+        assert told == [True]
+        told.clear()

@@ -17,7 +17,6 @@ import pytest
 import konv
 from konv import Model, Sequential, _core, _prepared
 from konv.layers import (
-    AveragePooling2D,
     BatchNormalization,
     Conv2D,
     Conv2DTranspose,
@@ -27,10 +26,8 @@ from konv.layers import (
     GlobalAveragePooling2D,
     Input,
     Layer,
-    MaxPooling2D,
     ReLU,
     SeparableConv2D,
-    SumPooling2D,
 )
 from tolerance import assert_same_bits
 
@@ -257,29 +254,6 @@ def test_no_change_is_missed_by_a_model_that_shares_the_layers(
         assert_same_bits(own, wanted)
 
 
-POOLING: dict[str, tuple[Callable[[], Layer], str, Any]] = {
-    "max": (lambda: MaxPooling2D(2), "strides", (1, 1)),
-    "average": (lambda: AveragePooling2D(2), "padding", "same"),
-    "sum": (lambda: SumPooling2D(2), "pool_size", (1, 2)),
-    "global": (GlobalAveragePooling2D, "keepdims", True),
-}
-
-
-@pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("kind", POOLING)
-def test_pooling_is_bound_to_what_it_is_now(kind: str, relu: bool) -> None:
-    make, attribute, value = POOLING[kind]
-    pooling = make()
-    model = Sequential([Input((7, 9, 4)), pooling, *[ReLU()] * relu])
-    x = np.random.default_rng(2).normal(size=(2, 7, 9, 4)).astype(np.float32)
-    for _ in range(2):
-        expected, _ = pooling.forward(x, konv.layers.Context(for_backward=False))
-        assert_same_bits(model.predict_on_batch(x), konv.ops.relu(expected) if relu else expected)
-        for images in (1, 0):
-            assert_same_bits(model.predict_on_batch(x[:images]), model.predict_on_batch(x)[:images])
-        setattr(pooling, attribute, value)
-
-
 def test_layers_are_bound_once_until_anything_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     model, bound = network(), bindings(monkeypatch)
     model.predict_on_batch(images())
@@ -482,59 +456,6 @@ def test_flattened_images_and_float64() -> None:
     assert_same_bits(model(np.ones((2, 3, 3, 2))), outputs)
 
 
-class Within(Layer):
-    """What a function makes of the inputs, somewhere within a model."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, inputs: Any, context: konv.layers.Context) -> tuple[Any, Any]:
-        return self.function(inputs), None
-
-
-def test_a_layer_may_change_one_that_comes_after_it() -> None:
-    changes: list[np.ndarray[Any, Any]] = []
-    dense = Dense(3)
-
-    def change(inputs: Any) -> Any:
-        if changes:
-            dense.kernel.assign(changes.pop())
-        return inputs
-
-    model = Sequential([Input((4,)), Dense(4), Within(change), dense])
-    x = np.random.default_rng(3).normal(size=(2, 4)).astype(np.float32)
-    for _ in range(2):
-        before = model.predict_on_batch(x)
-    changes.append(2 * dense.kernel.numpy())
-    assert_same_bits(model.predict_on_batch(x), 2 * before)
-
-
-def test_what_is_no_array_may_pass_between_layers() -> None:
-    model = Sequential([Input((4,)), Dense(4), Within(lambda x: x.tolist()), Within(np.float32), Dense(2)])
-    x = np.random.default_rng(3).normal(size=(2, 4)).astype(np.float32)
-    for _ in range(2):
-        assert_same_bits(model.predict_on_batch(x), model.layers[3](model.layers[0](x)))
-
-
-def test_what_a_layer_makes_of_a_size_of_its_own_is_bound_to_its_size() -> None:
-    rows = 3
-    pooling = GlobalAveragePooling2D()
-    model = Sequential([Input((6, 5, 4)), Within(lambda x: x[:, :rows]), pooling])
-    for rows in (3, 5, 3):
-        assert_same_bits(model.predict_on_batch(images()), pooling(images()[:, :rows]))
-
-
-def test_an_attribute_that_is_deleted_is_a_change() -> None:
-    class Pooling(GlobalAveragePooling2D):
-        keepdims = True
-
-    model = Sequential([Input((6, 5, 4)), Pooling()])
-    assert model.predict_on_batch(images()).shape == (len(images()), 4)
-    del model.layers[0].keepdims
-    assert model.predict_on_batch(images()).shape == (len(images()), 1, 1, 4)
-
-
 def test_a_change_while_something_is_made_is_not_missed() -> None:
     owner = Dense(2)
 
@@ -543,30 +464,6 @@ def test_a_change_while_something_is_made_is_not_missed() -> None:
         return 1
 
     assert [_prepared.while_unchanged(owner, "key", each) for each in (make, lambda: 2, make)] == [1, 2, 2]
-
-
-def test_layers_that_leave_out_an_activation_are_not_bound_to_it() -> None:
-    told: list[bool] = []
-
-    class Softmax(Layer):
-        ends_in = "softmax"
-
-        def forward(self, inputs: Any, context: konv.layers.Context) -> tuple[Any, Any]:
-            told.append(context.logits)
-            return inputs if context.logits else konv.activations.softmax(inputs), None
-
-        def bind(self, input_shape: tuple[int, ...], **_: Any) -> Callable[[Any, Any], Any]:
-            return lambda x, _: konv.activations.softmax(x)
-
-    model = Sequential([Input((3,)), Softmax()])
-    model.compile("adam", "categorical_crossentropy")
-    x = np.eye(2, 3, dtype=np.float32)
-    for _ in range(2):
-        assert_same_bits(model.predict_on_batch(x), konv.activations.softmax(x))
-        assert told == []
-        model.test_on_batch(x, x)
-        assert told == [True]
-        told.clear()
 
 
 def test_what_is_fused_without_backward_is_not_trained() -> None:
