@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,11 +58,7 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
         return self._pooled(ops.avg_pool2d(inputs, inputs.shape[1:3])), inputs.shape
 
     def bind(self, input_shape: tuple[int, ...], **_: Any) -> Call:
-        height, width = input_shape[1:3]
-        pool = partial(ops.avg_pool2d, pool_size=(height, width))
-        if self.keepdims:
-            return lambda x, _: pool(x)
-        return lambda x, _: pool(x).reshape(x.shape[0], x.shape[3])
+        return lambda x, _: self._pooled(ops.avg_pool2d(x, x.shape[1:3]))
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         if not needs_input:
