@@ -70,6 +70,70 @@ def test_weights_of_a_saved_model(tmp_path):
     assert same_weights(model, other)
 
 
+def unnamed(classes=3):
+    """Layers without names of their own, one with a name, and a model inside."""
+    x = Input((8, 8, 1))
+    y = Conv2D(1, 1)(Conv2D(1, 1)(Conv2D(1, 1, name="conv2d_of_mine")(x)))
+    inner = Sequential([Dense(4), Dense(4)])
+    model = Model(x, Dense(classes)(inner(Flatten()(y))))
+    random = np.random.default_rng(len(model.layers) + classes)
+    model.set_weights([random.normal(size=weight.shape) for weight in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("save", "ending"),
+    [("save_weights", ".npz"), ("save_weights", ".safetensors"), ("save", ".safetensors")],
+)
+def test_layers_without_names_go_by_their_order(tmp_path, ending, save):
+    path = tmp_path / f"w{ending}"
+    model = unnamed()
+    getattr(model, save)(path)
+    for _ in range(2):  # whatever numbers the names have come to
+        other = unnamed()
+        other.set_weights([weight * 0 for weight in other.get_weights()])
+        assert [name for name, _ in other.named_variables()] != [name for name, _ in model.named_variables()]
+        other.load_weights(path)
+        assert same_weights(model, other)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_order_is_that_of_numbers_not_of_letters(tmp_path, ending):
+    def chain(first):
+        return Sequential([Input((1,)), *(Dense(1, name=f"dense_{first + n}") for n in (0, 1, 2))])
+
+    path = tmp_path / f"w{ending}"
+    model, other = chain(9), chain(99)
+    model.set_weights([np.full(weight.shape, n) for n, weight in enumerate(model.get_weights())])
+    model.save_weights(path)
+    other.load_weights(path)
+    assert same_weights(model, other)
+
+
+def test_layers_without_names_must_be_as_many_and_of_the_same_shapes(tmp_path):
+    path = tmp_path / "w.npz"
+    unnamed().save_weights(path)
+    other = unnamed(classes=5)
+    before = other.get_weights()
+    with pytest.raises(ValueError, match=r"'dense\w*/kernel' must have shape \(4, 5\), received \(4, 3\)"):
+        other.load_weights(path)
+    shorter = Model(other.inputs, other.layers[1](other.inputs[0]))
+    with pytest.raises(ValueError, match=r"it lacks \[\] \(list\) and has also \['conv2d"):
+        shorter.load_weights(path)
+    fewer = Sequential([Input((8, 8, 1)), Conv2D(1, 1, name="conv2d_of_mine"), Conv2D(1, 1)])
+    with pytest.raises(ValueError, match=r"it lacks \['conv2d_\d+/kernel', 'conv2d_\d+/bias'\]"):
+        fewer.load_weights(path)
+    assert all(map(np.array_equal, before, other.get_weights()))
+
+
+def test_names_that_were_given_count(tmp_path):
+    path = tmp_path / "w.npz"
+    Sequential([Input((2,)), Dense(2, name="first"), Dense(2, name="second")]).save_weights(path)
+    other = Sequential([Input((2,)), Dense(2, name="first"), Dense(2, name="third")])
+    with pytest.raises(ValueError, match=r"lacks \['third/kernel', 'third/bias'\].* has also \['second"):
+        other.load_weights(path)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch, ending):
     path = tmp_path / f"w{ending}"

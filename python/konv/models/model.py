@@ -334,12 +334,15 @@ class Model(CompiledModel):
     def load_weights(self, filepath: str | os.PathLike[str]) -> None:
         """Load what `save_weights` saved, or the weights of what `save` saved: all or, on an error, none.
 
+        Weights go by the names of their layers. Layers that were given none, whose names count up in a
+        process, go by their order, so the same code makes a model that takes the file at any time.
+
         Raises
         ------
         OSError
             If there is no such file, or it can't be read.
         ValueError
-            If it is not a whole file of weights with just this model's paths and shapes.
+            If it is not a whole file of weights with just this model's layers and shapes.
         """
         weights_files.load_weights(self, filepath)
 

@@ -1,5 +1,8 @@
 """Weights as files: one array for each weight, named by its path `LAYER/WEIGHT`.
 
+A name that was given to a layer automatically depends on how many layers the process had made before, so such
+layers are found by their order where the names differ.
+
 `.safetensors` files, or `.npz`: a zip archive of NumPy's .npy files, uncompressed. Nothing in a file is ever
 run, and nothing is allocated on its word alone: an array is read after its shape was found to be the
 weight's.
@@ -10,9 +13,10 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import tokenize
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from konv._arguments import path_of, shown
+from konv._arguments import path_of, shown, snake_case
 from konv.backend import NDArray
 from konv.models.graph_model import GraphModel
 from konv.models.whole_file import check_regular, write_whole
@@ -59,15 +63,19 @@ def load_weights(model: GraphModel, filepath: str | os.PathLike[str]) -> None:
     check_regular(where, path)
     variables = dict(model.named_variables())
     with _open_npz(where, path) if ending == ".npz" else _open_safetensors(where, path) as readers:
-        missing = [name for name in variables if name not in readers]
-        unknown = [name for name in readers if name not in variables]
+        places = {name: name for name in readers}
+        if places.keys() != variables.keys():
+            places = _by_order(model, list(variables), list(readers))
+        missing = [name for name in variables if name not in places]
+        unknown = sorted(readers.keys() - places.values())
         if missing or unknown:
             raise ValueError(
                 f"{where}: {path} must hold the weights of {model.label}, "
                 f"it lacks {shown(missing)} and has also {shown(unknown)}"
             )
         arrays = []
-        for name, variable in variables.items():
+        for own_name, variable in variables.items():
+            name = places[own_name]
             shape, read = readers[name]
             if shape != variable.shape:
                 raise ValueError(
@@ -81,6 +89,55 @@ def load_weights(model: GraphModel, filepath: str | os.PathLike[str]) -> None:
             arrays.append(array)
     for variable, array in zip(variables.values(), arrays, strict=True):
         variable.assign(array)
+
+
+def _by_order(model: GraphModel, own: list[str], given: list[str]) -> dict[str, str]:
+    """Find weights of a model in a file that numbers the layers without names of their own differently.
+
+    The first layer of a class in the model is the first one in the file, and so on, in each nested model by
+    itself. Other layers go by their names.
+
+    Parameters
+    ----------
+    model : GraphModel
+    own, given : list of str
+        Paths of its weights, and those in the file.
+
+    Returns
+    -------
+    dict
+        From paths in the model to paths in the file, of all weights that both have.
+    """
+    below = {name: _below(name, own) for name in dict.fromkeys(path.partition("/")[0] for path in own)}
+    heads = dict.fromkeys(path.partition("/")[0] for path in given)
+    found: dict[str, str] = {}
+    for layer in model.layers:
+        if layer.name not in below:
+            continue
+        automatic = re.compile(rf"{snake_case(type(layer).__name__)}(_[1-9][0-9]*)?")
+        counterpart = layer.name
+        if automatic.fullmatch(layer.name):
+            mine, theirs = (_in_order_of_numbers(names, automatic) for names in (below, heads))
+            if len(mine) == len(theirs):
+                counterpart = theirs[mine.index(layer.name)]
+        wanted, there = below[layer.name], _below(counterpart, given)
+        pairs = (
+            _by_order(layer, wanted, there)
+            if isinstance(layer, GraphModel)
+            else {rest: rest for rest in wanted if rest in there}
+        )
+        found |= {f"{layer.name}/{one}": f"{counterpart}/{other}" for one, other in pairs.items()}
+    return found
+
+
+def _below(name: str, paths: list[str]) -> list[str]:
+    """Rest of each path that begins with a layer's name."""
+    return [path.removeprefix(f"{name}/") for path in paths if path.startswith(f"{name}/")]
+
+
+def _in_order_of_numbers(names: Iterable[str], automatic: re.Pattern[str]) -> list[str]:
+    """Names that were given automatically, in the order in which their layers were made."""
+    return sorted(filter(automatic.fullmatch, names), key=lambda name: (len(name), name))
 
 
 def _taken(where: str, model: GraphModel, filepath: Any) -> tuple[str, str]:
