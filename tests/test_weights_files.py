@@ -103,7 +103,7 @@ def test_the_order_is_that_of_numbers_not_of_letters(tmp_path, ending):
         return Sequential([Input((1,)), *(Dense(1, name=f"dense_{first + n}") for n in (0, 1, 2))])
 
     path = tmp_path / f"w{ending}"
-    model, other = chain(9), chain(99)
+    model, other = chain(9), chain(11)
     model.set_weights([np.full(weight.shape, n) for n, weight in enumerate(model.get_weights())])
     model.save_weights(path)
     other.load_weights(path)
