@@ -248,7 +248,7 @@ MUTANTS = {
         (
             "without tiles nothing is written",
             "std::fill(grad_kernel, grad_kernel + shape.kernel_size(), 0.0f);",
-            "",
+            "std::fill(grad_kernel, grad_kernel, 0.0f);",
             GRAD_KERNEL,
         ),
         ("threads share a scratch", "copies = fused_ ? threads_ : 1;", "copies = 1;", GRAD_KERNEL_THREADS),
