@@ -55,7 +55,7 @@ BINARY, SQUARED = BinaryCrossentropy(), MeanSquaredError()
         (
             ValueError,
             lambda: SPARSE(np.array([0, 3]), P),
-            r"^sparse_categorical_crossentropy: labels must be integers from 0 to 2, received 3 at \[1\]",
+            r"^sparse_categorical_crossentropy: y_true must hold integers from 0 to 2, received 3 at \[1\]",
         ),
         (ValueError, lambda: SPARSE(np.array([0, -1]), P), "from 0 to 2, received -1"),
         (

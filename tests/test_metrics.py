@@ -308,7 +308,7 @@ def test_names(name, cls):
         (
             ValueError,
             lambda: score(metrics.SparseCategoricalCrossentropy("mine"), np.array([7] * 4), P),
-            r"^mine: labels must be integers from 0 to 2, received 7 at \[0\]",
+            r"^mine: y_true must hold integers from 0 to 2, received 7 at \[0\]",
         ),
         (
             TypeError,

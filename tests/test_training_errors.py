@@ -106,9 +106,13 @@ ADAM = "adam", "categorical_crossentropy"
         (
             ValueError,
             lambda m: m.fit(X, Y + 10, verbose=0),
-            "labels must be integers from 0 to 9, received 10",
+            r"^fit: y must hold integers from 0 to 9, received 10.0 at \[0\]",
         ),
-        (ValueError, lambda m: m.fit(X, Y * math.nan, verbose=0), "labels must be integers from 0 to 9"),
+        (
+            ValueError,
+            lambda m: m.fit(X, Y * math.nan, verbose=0),
+            "^fit: y must hold integers from 0 to 9, received nan",
+        ),
         (
             ValueError,
             lambda m: m.fit(X, Y, batch_size=0),
@@ -165,6 +169,24 @@ def test_a_missing_flatten_is_told():
     model.compile("adam", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match=r"the outputs have shape \(4, 8, 8, 10\); is a Flatten missing\?$"):
         model.fit(X, Y)
+
+
+def test_a_wrong_label_is_told_by_its_place_in_the_array_before_any_step():
+    x, y = np.zeros((40, 8, 8, 1)), np.zeros(40, int)
+    y[37] = 12
+    model = network()
+    before = model.get_weights()
+    told = r"y must hold integers from 0 to 9, received 12 at \[37\]$"
+    with pytest.raises(ValueError, match=f"^fit: {told}"):
+        model.fit(x, y, batch_size=4, verbose=0)
+    with pytest.raises(ValueError, match=f"^fit: validation_data: {told}"):
+        model.fit(x, np.zeros(40), validation_data=(x, y), verbose=0)
+    assert all(map(np.array_equal, before, model.get_weights()))
+    with pytest.raises(ValueError, match=f"^evaluate: {told}"):
+        model.evaluate(x, y, batch_size=4, verbose=0)
+    batches = ((x[part : part + 4], y[part : part + 4]) for part in range(0, 40, 4))
+    with pytest.raises(ValueError, match=r"^evaluate: batch 9: y must .*, received 12 at \[1\]$"):
+        model.evaluate(batches, verbose=0)
 
 
 def test_a_result_that_memory_cannot_hold():

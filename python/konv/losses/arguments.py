@@ -23,7 +23,7 @@ def as_array(where: str, name: str, value: Any) -> NDArray:
         raise TypeError(f"{where}: {name} must be an array of numbers, received {shown(value)}") from None
 
 
-def check_labels(where: str, y_true: NDArray, kind: str = "real numbers") -> None:
+def check_dtype(where: str, y_true: NDArray, kind: str = "real numbers") -> None:
     """Raise TypeError unless labels are numbers."""
     if y_true.dtype.kind not in "fiub":
         raise TypeError(f"{where}: y_true must hold {kind}, received dtype {y_true.dtype}")

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from konv._arguments import Shape, call_text, snake_case, text
+from konv._arguments import call_text, snake_case, text
 from konv.backend import NDArray
 from konv.losses.arguments import as_array
 
@@ -80,10 +80,10 @@ class Loss:
         """
         raise NotImplementedError(f"{type(self).__name__}: per_sample is not defined")
 
-    def check_shapes(self, labels: str, y_true: Shape, y_pred: Shape) -> None:
-        """Raise ValueError, which calls them `labels`, if labels of a shape don't go with outputs of a shape.
+    def check_labels(self, labels: str, y_true: NDArray, y_pred: tuple[int, ...]) -> None:
+        """Raise ValueError, which calls them `labels`, if labels don't go with outputs of a shape.
 
-        The base class takes any.
+        They are real numbers. The base class takes any.
         """
 
     def on_logits(self) -> Loss:

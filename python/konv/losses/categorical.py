@@ -19,7 +19,7 @@ import numpy as np
 
 from konv._arguments import Shape, real
 from konv.backend import NUMPY, NDArray
-from konv.losses.arguments import check_labels, check_outputs, clip, unclipped
+from konv.losses.arguments import check_dtype, check_outputs, clip, unclipped
 from konv.losses.base import Gradient, over_rows
 from konv.losses.crossentropy import Crossentropy
 
@@ -53,8 +53,8 @@ class CategoricalCrossentropy(Crossentropy):
 
     def per_sample(self, y_true: NDArray, y_pred: NDArray) -> tuple[NDArray, Gradient]:
         check_outputs(self.name, y_pred, _FORM, _LEAST_RANK)
-        check_labels(self.name, y_true)
-        self.check_shapes(f"{self.name}: y_true", y_true.shape, y_pred.shape)
+        check_dtype(self.name, y_true)
+        self.check_labels(f"{self.name}: y_true", y_true, y_pred.shape)
         classes = y_pred.shape[-1]
         with np.errstate(all="ignore"):
             rows = np.require(y_true, y_pred.dtype, ["C", "A"]).reshape(-1, classes)
@@ -63,10 +63,10 @@ class CategoricalCrossentropy(Crossentropy):
                 rows += self.label_smoothing / classes
         return over_rows(_categorical_of_logits if self.from_logits else _categorical, rows, y_pred)
 
-    def check_shapes(self, labels: str, y_true: Shape, y_pred: Shape) -> None:
-        if y_true != y_pred:
+    def check_labels(self, labels: str, y_true: NDArray, y_pred: tuple[int, ...]) -> None:
+        if y_true.shape != y_pred:
             advice = "for integer labels use sparse_categorical_crossentropy or konv.utils.to_categorical"
-            raise _wrong_shape(labels, "rows of", y_pred, y_true, y_pred, advice)
+            raise _wrong_shape(labels, "rows of", y_pred, y_true.shape, y_pred, advice)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
@@ -91,15 +91,16 @@ class SparseCategoricalCrossentropy(Crossentropy):
 
     def per_sample(self, y_true: NDArray, y_pred: NDArray) -> tuple[NDArray, Gradient]:
         check_outputs(self.name, y_pred, _FORM, _LEAST_RANK)
-        check_labels(self.name, y_true, "integers")
-        self.check_shapes(f"{self.name}: y_true", y_true.shape, y_pred.shape)
-        labels = _labels(self.name, y_true, y_pred.shape[-1])
+        check_dtype(self.name, y_true, "integers")
+        self.check_labels(f"{self.name}: y_true", y_true, y_pred.shape)
+        labels = y_true.astype(np.int64).reshape(-1)
         return over_rows(_sparse_of_logits if self.from_logits else _sparse, labels, y_pred)
 
-    def check_shapes(self, labels: str, y_true: Shape, y_pred: Shape) -> None:
-        if y_true not in (y_pred[:-1], (*y_pred[:-1], 1)):
+    def check_labels(self, labels: str, y_true: NDArray, y_pred: tuple[int, ...]) -> None:
+        if y_true.shape not in (y_pred[:-1], (*y_pred[:-1], 1)):
             advice = "for one-hot rows use categorical_crossentropy"
-            raise _wrong_shape(labels, "integers of", y_pred[:-1], y_true, y_pred, advice)
+            raise _wrong_shape(labels, "integers of", y_pred[:-1], y_true.shape, y_pred, advice)
+        _check_range(labels, y_true, y_pred[-1])
 
 
 def _categorical(y_true: NDArray, p: NDArray) -> tuple[NDArray, Gradient]:
@@ -163,20 +164,18 @@ def _dot(a: NDArray, b: NDArray) -> NDArray:
     return np.asarray(np.einsum("rc,rc->r", a, b))
 
 
-def _labels(where: str, y_true: NDArray, classes: int) -> NDArray:
-    """Return the labels as int64, a row after the other."""
-    with np.errstate(invalid="ignore"):  # NaN and what is too large become a wrong label, told below
-        labels = y_true.astype(np.int64)
-    wrong = labels.view(np.uint64) >= classes  # a negative one is a large one
-    if y_true.dtype.kind == "f":
-        wrong |= labels != y_true
-    if wrong.any():
-        index = np.unravel_index(wrong.argmax(), wrong.shape)
+def _check_range(labels: str, y_true: NDArray, classes: int) -> None:
+    """Raise ValueError unless labels are integers below the number of classes."""
+    with np.errstate(all="ignore"):
+        right = (y_true >= 0) & (y_true < classes)
+        if y_true.dtype.kind == "f":
+            right &= y_true == np.floor(y_true)
+    if not right.all():
+        index = np.unravel_index(right.argmin(), right.shape)
         raise ValueError(
-            f"{where}: labels must be integers from 0 to {classes - 1}, "
+            f"{labels} must hold integers from 0 to {classes - 1}, "
             f"received {y_true[index]} at {list(map(int, index))}"
         )
-    return labels.reshape(-1)
 
 
 def _wrong_shape(

@@ -16,7 +16,7 @@ import numpy as np
 
 from konv._arguments import Shape, real
 from konv.backend import NDArray
-from konv.losses.arguments import check_labels, check_outputs, clip, equal_but_for_last_1, unclipped
+from konv.losses.arguments import check_dtype, check_outputs, clip, equal_but_for_last_1, unclipped
 from konv.losses.base import Gradient, Loss, over_rows
 from konv.losses.crossentropy import Crossentropy
 
@@ -56,8 +56,8 @@ class BinaryCrossentropy(Crossentropy):
                 labels += 0.5 * self.label_smoothing
         return over_rows(_binary_of_logits if self.from_logits else _binary, labels, y_pred)
 
-    def check_shapes(self, labels: str, y_true: Shape, y_pred: Shape) -> None:
-        _check_shapes(labels, y_true, y_pred)
+    def check_labels(self, labels: str, y_true: NDArray, y_pred: tuple[int, ...]) -> None:
+        _check_shapes(labels, y_true.shape, y_pred)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
@@ -81,8 +81,8 @@ class MeanSquaredError(Loss):
     def per_sample(self, y_true: NDArray, y_pred: NDArray) -> tuple[NDArray, Gradient]:
         return over_rows(_squared, _labels(self, y_true, y_pred), y_pred)
 
-    def check_shapes(self, labels: str, y_true: Shape, y_pred: Shape) -> None:
-        _check_shapes(labels, y_true, y_pred)
+    def check_labels(self, labels: str, y_true: NDArray, y_pred: tuple[int, ...]) -> None:
+        _check_shapes(labels, y_true.shape, y_pred)
 
 
 def _binary(y_true: NDArray, p: NDArray) -> tuple[NDArray, Gradient]:
@@ -130,8 +130,8 @@ def _squared(y_true: NDArray, y_pred: NDArray) -> tuple[NDArray, Gradient]:
 def _labels(loss: Loss, y_true: NDArray, y_pred: NDArray) -> NDArray:
     """Return labels as rows of the dtype of the outputs."""
     check_outputs(loss.name, y_pred, "(N, ..., C)", 1)
-    check_labels(loss.name, y_true)
-    loss.check_shapes(f"{loss.name}: y_true", y_true.shape, y_pred.shape)
+    check_dtype(loss.name, y_true)
+    loss.check_labels(f"{loss.name}: y_true", y_true, y_pred.shape)
     with np.errstate(all="ignore"):
         labels = np.ascontiguousarray(y_true, y_pred.dtype)
     return labels.reshape(-1, y_pred.shape[-1] if y_pred.ndim > 1 else 1)

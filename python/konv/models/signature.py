@@ -128,7 +128,7 @@ class Signature:
         for output, (label, shape) in enumerate(zip(_labels("y", names), shapes, strict=True)):
             loss, y, weights = self.objective.losses[output], examples.y[output], examples.weights[output]
             if loss is not None and y is not None:
-                loss.check_shapes(f"{where}: {label}", y.shape, shape)
+                loss.check_labels(f"{where}: {label}", y, shape)
             if weights is not None:
                 of_output = where if len(names) == 1 else f"{where}: output '{names[output]}'"
                 stand_in = np.broadcast_to(np.float32(1), weights.shape)  # of no memory
