@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -45,8 +47,21 @@ def test_every_public_name_is_there(name):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def public_modules(module):
+    """The module and those among its public names, and so on."""
+    named = [getattr(module, name) for name in module.__all__]
+    below = [each for each in named if isinstance(each, types.ModuleType)]
+    return [module, *itertools.chain.from_iterable(map(public_modules, below))]
+
+
+@pytest.mark.parametrize("module", public_modules(konv), ids=lambda module: module.__name__)
+def test_dir_lists_the_public_names_alone(module):
+    assert dir(module) == sorted(module.__all__)
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
 def test_dir_lists_what_has_not_loaded_yet():
-    code = "import konv; assert set(konv.__all__) <= set(dir(konv))"
+    code = "import konv; assert dir(konv) == sorted(konv.__all__)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

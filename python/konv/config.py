@@ -8,6 +8,10 @@ from konv._arguments import integer
 __all__ = ["clear_cache", "get_num_threads", "set_num_threads"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def set_num_threads(num_threads: int) -> None:
     """Set how many threads each kernel uses. Results don't depend on it, to the bit.
 

@@ -16,6 +16,10 @@ from konv.ops.arguments import arrays
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Regularizer:
     """Base of regularizers. A subclass defines both methods and, if it has arguments, `get_config`.
 

@@ -14,6 +14,10 @@ from konv.backend import NDArray
 __all__ = ["set_random_seed", "to_categorical"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def set_random_seed(seed: int) -> None:
     """Make everything random that follows repeat, to the bit, for any number of threads.
 

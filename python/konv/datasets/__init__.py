@@ -3,3 +3,7 @@
 from konv.datasets import cifar10, digits, fashion_mnist, mnist
 
 __all__ = ["cifar10", "digits", "fashion_mnist", "mnist"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -20,6 +20,13 @@ from konv.datasets.places import Origin, find
 from konv.datasets.reading import Examples, require_labels
 from konv.datasets.tar import read_members
 
+__all__ = ["CLASS_NAMES", "MAX_PIXEL", "NUM_CLASSES", "load_data"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 NUM_CLASSES = 10
 MAX_PIXEL = 255
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

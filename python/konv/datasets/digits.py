@@ -13,6 +13,13 @@ import numpy as np
 
 from konv.datasets.reading import Examples
 
+__all__ = ["MAX_PIXEL", "NUM_CLASSES", "load_data"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 NUM_CLASSES = 10
 MAX_PIXEL = 16
 

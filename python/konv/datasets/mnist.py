@@ -14,6 +14,13 @@ from konv.datasets.download import Published
 from konv.datasets.places import Origin
 from konv.datasets.reading import Examples
 
+__all__ = ["MAX_PIXEL", "NUM_CLASSES", "load_data"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 NUM_CLASSES = 10
 MAX_PIXEL = 255
 

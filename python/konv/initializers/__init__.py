@@ -40,6 +40,11 @@ __all__ = [
     "get",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _CLASSES: dict[str, type[Initializer]] = {
     cls.__name__: cls
     for cls in (

@@ -24,6 +24,11 @@ __all__ = [
     "get",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _CLASSES: dict[str, type[Loss]] = {
     cls.__name__: cls
     for cls in (CategoricalCrossentropy, SparseCategoricalCrossentropy, BinaryCrossentropy, MeanSquaredError)

@@ -40,6 +40,11 @@ __all__ = [
     "get",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _BY_SHAPE = ("accuracy", "acc")
 
 _CLASSES: dict[str, type[Metric]] = {

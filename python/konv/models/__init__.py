@@ -5,3 +5,7 @@ from konv.models.saving import load_model
 from konv.models.sequential import Sequential
 
 __all__ = ["Model", "Sequential", "load_model"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -38,3 +38,7 @@ __all__ = [
     "sum_pool2d",
     "sum_pool2d_backward",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -16,6 +16,11 @@ from konv.optimizers.sgd import SGD
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "get", "schedules"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _CLASSES: dict[str, type[Optimizer]] = {cls.__name__: cls for cls in (SGD, Adam, AdamW)}
 
 

@@ -24,6 +24,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class LearningRateSchedule:
     """Base of schedules. A subclass defines `__call__` and, if it has arguments, `get_config`.
 
