@@ -73,6 +73,8 @@ class Activation:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.activations import relu, softmax
     >>> softmax(np.zeros((1, 4))).tolist(), relu(np.array([-1.0, 2.0])).tolist()
     ([[0.25, 0.25, 0.25, 0.25]], [0.0, 2.0])
     """
@@ -225,6 +227,7 @@ def get(identifier: Any, where: str = "activations.get", name: str = "identifier
 
     Examples
     --------
+    >>> from konv.activations import get
     >>> get("relu").name, get(None).name
     ('relu', 'linear')
     """

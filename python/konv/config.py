@@ -32,6 +32,7 @@ def set_num_threads(num_threads: int) -> None:
 
     Examples
     --------
+    >>> from konv.config import get_num_threads, set_num_threads
     >>> before = get_num_threads()
     >>> set_num_threads(2)
     >>> get_num_threads()
@@ -46,6 +47,7 @@ def get_num_threads() -> int:
 
     Examples
     --------
+    >>> from konv.config import get_num_threads
     >>> get_num_threads() >= 1
     True
     """

@@ -25,6 +25,8 @@ class Regularizer:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.regularizers import Regularizer
     >>> class LargestWeight(Regularizer):
     ...     def __call__(self, value):
     ...         return float(abs(value).max())
@@ -60,6 +62,8 @@ class L1L2(Regularizer):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.regularizers import L1L2
     >>> L1L2(l1=0.5, l2=0.25)(np.array([2.0, -1.0]))
     2.75
     """
@@ -95,6 +99,8 @@ class L1(L1L2):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.regularizers import L1
     >>> L1(0.5)(np.array([2.0, -1.0]))
     1.5
     """
@@ -111,6 +117,8 @@ class L2(L1L2):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.regularizers import L2
     >>> L2(0.5)(np.array([2.0, -1.0]))
     2.5
     """
@@ -137,6 +145,7 @@ def get(identifier: Any, where: str = "regularizers.get", name: str = "identifie
 
     Examples
     --------
+    >>> from konv.regularizers import get
     >>> get("l2").get_config()
     {'l2': 0.01}
     """

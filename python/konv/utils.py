@@ -38,6 +38,7 @@ def set_random_seed(seed: int) -> None:
 
     Examples
     --------
+    >>> from konv.utils import set_random_seed
     >>> set_random_seed(42)
     """
     seed = at_least(0, "set_random_seed", "seed", seed)
@@ -74,6 +75,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> NDArray:
 
     Examples
     --------
+    >>> from konv.utils import to_categorical
     >>> to_categorical([0, 2], num_classes=3)
     array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)

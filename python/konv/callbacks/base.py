@@ -34,6 +34,7 @@ class Callback:
     A callback that ends training once the loss is low enough, and counts how often it was asked over all
     runs, also over those that go on from a file:
 
+    >>> from konv.callbacks import Callback
     >>> class StopBelow(Callback):
     ...     def __init__(self, loss):
     ...         self.loss = loss

@@ -56,6 +56,7 @@ class ModelCheckpoint(MonitorCallback):
 
     Examples
     --------
+    >>> from konv.callbacks import ModelCheckpoint
     >>> class Model:
     ...     def save(self, filepath):
     ...         print("saved", filepath)

@@ -47,6 +47,7 @@ class CSVLogger(Callback):
 
     Examples
     --------
+    >>> from konv.callbacks import CSVLogger
     >>> import pathlib, tempfile
     >>> filename = pathlib.Path(tempfile.mkdtemp()) / "history.csv"
     >>> logger = CSVLogger(filename)

@@ -29,6 +29,7 @@ class History(Callback):
 
     Examples
     --------
+    >>> from konv.callbacks import History
     >>> history = History()
     >>> history.on_epoch_end(0, {"loss": 0.5})
     >>> history.on_epoch_end(1, {"loss": 0.25})

@@ -29,6 +29,7 @@ class LambdaCallback(Callback):
 
     Examples
     --------
+    >>> from konv.callbacks import LambdaCallback
     >>> shout = LambdaCallback(on_epoch_end=lambda epoch, logs: print(f"epoch {epoch}: {logs['loss']}"))
     >>> shout.on_epoch_end(3, {"loss": 0.5})
     epoch 3: 0.5

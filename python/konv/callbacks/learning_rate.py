@@ -47,6 +47,7 @@ class LearningRateScheduler(Callback):
 
     Examples
     --------
+    >>> from konv.callbacks import LearningRateScheduler
     >>> from types import SimpleNamespace
     >>> halve = LearningRateScheduler(lambda epoch, rate: rate / 2, verbose=1)
     >>> halve.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.5)))
@@ -124,6 +125,7 @@ class ReduceLROnPlateau(MonitorCallback):
 
     Examples
     --------
+    >>> from konv.callbacks import ReduceLROnPlateau
     >>> from types import SimpleNamespace
     >>> reduce = ReduceLROnPlateau("loss", factor=0.5, patience=1, verbose=1)
     >>> reduce.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.5)))

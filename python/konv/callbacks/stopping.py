@@ -43,6 +43,7 @@ class EarlyStopping(MonitorCallback):
 
     Examples
     --------
+    >>> from konv.callbacks import EarlyStopping
     >>> import numpy as np
     >>> from konv import Sequential
     >>> from konv.layers import Dense
@@ -154,6 +155,7 @@ class TerminateOnNaN(Callback):
 
     Examples
     --------
+    >>> from konv.callbacks import TerminateOnNaN
     >>> from types import SimpleNamespace
     >>> callback = TerminateOnNaN()
     >>> callback.set_model(SimpleNamespace(stop_training=False))

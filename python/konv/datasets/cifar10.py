@@ -72,6 +72,7 @@ def load_data() -> tuple[Examples, Examples]:
 
     Examples
     --------
+    >>> from konv.datasets.cifar10 import CLASS_NAMES, load_data
     >>> (x_train, y_train), (x_test, y_test) = load_data()  # doctest: +SKIP
     >>> x_train.shape, x_test.shape  # doctest: +SKIP
     ((50000, 32, 32, 3), (10000, 32, 32, 3))

@@ -41,6 +41,7 @@ def load_data() -> tuple[Examples, Examples]:
 
     Examples
     --------
+    >>> from konv.datasets.digits import load_data
     >>> (x_train, y_train), (x_test, y_test) = load_data()
     >>> x_train.shape, x_test.shape
     ((1438, 8, 8), (359, 8, 8))

@@ -68,6 +68,7 @@ def load_data() -> tuple[Examples, Examples]:
 
     Examples
     --------
+    >>> from konv.datasets.mnist import load_data
     >>> (x_train, y_train), (x_test, y_test) = load_data()  # doctest: +SKIP
     >>> x_train.shape, x_test.shape  # doctest: +SKIP
     ((60000, 28, 28), (10000, 28, 28))

@@ -73,6 +73,7 @@ def get(identifier: Any, where: str = "initializers.get", name: str = "identifie
 
     Examples
     --------
+    >>> from konv.initializers import get
     >>> get("glorot_uniform").get_config()
     {'seed': None}
     """

@@ -17,6 +17,8 @@ class Initializer:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.initializers import Initializer
     >>> class Rising(Initializer):
     ...     def __call__(self, shape, key=None):
     ...         return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)

@@ -20,6 +20,7 @@ class Constant(Initializer):
 
     Examples
     --------
+    >>> from konv.initializers import Constant
     >>> Constant(0.5)((2,))
     array([0.5, 0.5], dtype=float32)
     """
@@ -39,6 +40,7 @@ class Zeros(Initializer):
 
     Examples
     --------
+    >>> from konv.initializers import Zeros
     >>> Zeros()((2,))
     array([0., 0.], dtype=float32)
     """
@@ -52,6 +54,7 @@ class Ones(Initializer):
 
     Examples
     --------
+    >>> from konv.initializers import Ones
     >>> Ones()((2,))
     array([1., 1.], dtype=float32)
     """

@@ -57,6 +57,7 @@ class RandomUniform(RandomInitializer):
 
     Examples
     --------
+    >>> from konv.initializers import RandomUniform
     >>> bool(RandomUniform(2.0, 3.0, seed=1)((100,)).min() >= 2.0)
     True
     """
@@ -90,6 +91,7 @@ class RandomNormal(RandomInitializer):
 
     Examples
     --------
+    >>> from konv.initializers import RandomNormal
     >>> bool(abs(RandomNormal(stddev=0.1, seed=1)((1000,)).std() - 0.1) < 0.01)
     True
     """
@@ -120,6 +122,7 @@ class TruncatedNormal(RandomNormal):
 
     Examples
     --------
+    >>> from konv.initializers import TruncatedNormal
     >>> bool(abs(TruncatedNormal(stddev=0.1, seed=1)((1000,))).max() <= 0.2)
     True
     """

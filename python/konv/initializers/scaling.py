@@ -31,6 +31,7 @@ class VarianceScaling(RandomInitializer):
 
     Examples
     --------
+    >>> from konv.initializers import VarianceScaling
     >>> weights = VarianceScaling(2.0, "fan_out", "uniform", seed=1)((3, 3, 8, 16))
     >>> bool(abs(weights).max() <= (6 / 144) ** 0.5)
     True
@@ -93,6 +94,7 @@ class GlorotUniform(_NamedScaling):
 
     Examples
     --------
+    >>> from konv.initializers import GlorotUniform
     >>> bool(abs(GlorotUniform(seed=1)((3, 3, 1, 32))).max() <= (6 / 297) ** 0.5)
     True
     """
@@ -105,6 +107,7 @@ class GlorotNormal(_NamedScaling):
 
     Examples
     --------
+    >>> from konv.initializers import GlorotNormal
     >>> bool(abs(GlorotNormal(seed=1)((200, 200)).std() - 200**-0.5) < 0.001)
     True
     """
@@ -118,6 +121,7 @@ class HeUniform(_NamedScaling):
 
     Examples
     --------
+    >>> from konv.initializers import HeUniform
     >>> bool(abs(HeUniform(seed=1)((100, 10))).max() <= (6 / 100) ** 0.5)
     True
     """
@@ -131,6 +135,7 @@ class HeNormal(_NamedScaling):
 
     Examples
     --------
+    >>> from konv.initializers import HeNormal
     >>> bool(abs(HeNormal(seed=1)((200, 200)).std() - 0.1) < 0.001)
     True
     """
@@ -143,6 +148,7 @@ class LecunUniform(_NamedScaling):
 
     Examples
     --------
+    >>> from konv.initializers import LecunUniform
     >>> bool(abs(LecunUniform(seed=1)((100, 10))).max() <= (3 / 100) ** 0.5)
     True
     """
@@ -156,6 +162,7 @@ class LecunNormal(_NamedScaling):
 
     Examples
     --------
+    >>> from konv.initializers import LecunNormal
     >>> bool(abs(LecunNormal(seed=1)((200, 200)).std() - 200**-0.5) < 0.001)
     True
     """

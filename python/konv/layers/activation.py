@@ -23,6 +23,7 @@ class Activation(Layer):
 
     Examples
     --------
+    >>> from konv.layers import Activation
     >>> import numpy as np
     >>> Activation("relu6")(np.array([[-1.0, 3.0, 7.0]], np.float32))
     array([[0., 3., 6.]], dtype=float32)
@@ -78,6 +79,7 @@ class ReLU(Layer):
 
     Examples
     --------
+    >>> from konv.layers import ReLU
     >>> import numpy as np
     >>> ReLU(max_value=6.0)(np.array([[-1.0, 3.0, 7.0]], np.float32))
     array([[0., 3., 6.]], dtype=float32)
@@ -160,6 +162,7 @@ class Softmax(Layer):
 
     Examples
     --------
+    >>> from konv.layers import Softmax
     >>> import numpy as np
     >>> Softmax()(np.zeros((1, 4), np.float32))
     array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)

@@ -61,6 +61,8 @@ class Layer:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.layers import Layer
     >>> class Scale(Layer):
     ...     def build(self, input_shape):
     ...         self.factor = self.add_weight("factor", (1,), "glorot_uniform")

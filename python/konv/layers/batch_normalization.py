@@ -45,6 +45,7 @@ class BatchNormalization(Layer):
 
     Examples
     --------
+    >>> from konv.layers import BatchNormalization
     >>> import numpy as np
     >>> layer = BatchNormalization(epsilon=0.0, momentum=0.5)
     >>> layer(np.array([[2.0], [6.0]], np.float32), training=True).tolist()

@@ -91,6 +91,7 @@ class Conv2D(Convolution):
 
     Examples
     --------
+    >>> from konv.layers import Conv2D
     >>> Conv2D(10, 5, padding=2).compute_output_shape((None, 32, 32, 3))
     (None, 32, 32, 10)
     """

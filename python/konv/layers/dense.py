@@ -30,6 +30,7 @@ class Dense(Affine):
 
     Examples
     --------
+    >>> from konv.layers import Dense
     >>> Dense(10, activation="softmax").compute_output_shape((None, 64))
     (None, 10)
     """

@@ -36,6 +36,7 @@ class DepthwiseConv2D(Convolution):
 
     Examples
     --------
+    >>> from konv.layers import DepthwiseConv2D
     >>> DepthwiseConv2D(3, depth_multiplier=2).compute_output_shape((None, 32, 32, 3))
     (None, 30, 30, 6)
     """

@@ -38,6 +38,7 @@ class Dropout(Layer):
 
     Examples
     --------
+    >>> from konv.layers import Dropout
     >>> import numpy as np
     >>> Dropout(0.5, seed=1)(np.ones((1, 4), np.float32), training=True).tolist()
     [[0.0, 2.0, 0.0, 2.0]]

@@ -16,6 +16,7 @@ class Flatten(Layer):
 
     Examples
     --------
+    >>> from konv.layers import Flatten
     >>> Flatten().compute_output_shape((None, 4, 4, 16))
     (None, 256)
     """

@@ -50,6 +50,7 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
 
     Examples
     --------
+    >>> from konv.layers import GlobalAveragePooling2D
     >>> GlobalAveragePooling2D().compute_output_shape((None, 7, 7, 512))
     (None, 512)
     """
@@ -75,6 +76,7 @@ class GlobalMaxPooling2D(_GlobalPooling2D):
 
     Examples
     --------
+    >>> from konv.layers import GlobalMaxPooling2D
     >>> GlobalMaxPooling2D(keepdims=True).compute_output_shape((None, 7, 7, 512))
     (None, 1, 1, 512)
     """

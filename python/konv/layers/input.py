@@ -25,6 +25,7 @@ class InputLayer(Layer):
 
     Examples
     --------
+    >>> from konv.layers import InputLayer
     >>> InputLayer((28, 28, 1)).output.shape
     (None, 28, 28, 1)
     """
@@ -85,6 +86,7 @@ def Input(  # noqa: N802
 
     Examples
     --------
+    >>> from konv import Input
     >>> Input((28, 28, 1)).shape
     (None, 28, 28, 1)
     """

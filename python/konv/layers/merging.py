@@ -22,6 +22,7 @@ class Add(Layer):
 
     Examples
     --------
+    >>> from konv.layers import Add
     >>> import numpy as np
     >>> Add()([np.ones((1, 2), np.float32), np.ones((1, 2), np.float32)])
     array([[2., 2.]], dtype=float32)
@@ -86,6 +87,7 @@ class Concatenate(Layer):
 
     Examples
     --------
+    >>> from konv.layers import Concatenate
     >>> Concatenate().compute_output_shape([(None, 8, 8, 3), (None, 8, 8, 5)])
     (None, 8, 8, 8)
     """
@@ -143,6 +145,7 @@ def add(inputs: Sequence[Any], **options: Any) -> Any:
 
     Examples
     --------
+    >>> from konv.layers import add
     >>> import numpy as np
     >>> add([np.ones((1, 2), np.float32), np.zeros((1, 1), np.float32)])
     array([[1., 1.]], dtype=float32)
@@ -155,6 +158,7 @@ def concatenate(inputs: Sequence[Any], axis: int = -1, **options: Any) -> Any:
 
     Examples
     --------
+    >>> from konv.layers import concatenate
     >>> import numpy as np
     >>> concatenate([np.ones((1, 2), np.float32), np.zeros((1, 1), np.float32)])
     array([[1., 1., 0.]], dtype=float32)

@@ -28,6 +28,7 @@ class ZeroPadding2D(Layer):
 
     Examples
     --------
+    >>> from konv.layers import ZeroPadding2D
     >>> ZeroPadding2D(((0, 1), (2, 3))).compute_output_shape((None, 28, 28, 1))
     (None, 29, 33, 1)
     """

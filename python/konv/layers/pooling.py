@@ -68,6 +68,7 @@ class MaxPooling2D(_Pooling2D):
 
     Examples
     --------
+    >>> from konv.layers import MaxPooling2D
     >>> MaxPooling2D().compute_output_shape((None, 27, 27, 8))
     (None, 13, 13, 8)
     """
@@ -114,6 +115,7 @@ class AveragePooling2D(_Pooling2D):
 
     Examples
     --------
+    >>> from konv.layers import AveragePooling2D
     >>> AveragePooling2D(3, strides=2, padding="same").compute_output_shape((None, 28, 28, 8))
     (None, 14, 14, 8)
     """
@@ -137,6 +139,7 @@ class SumPooling2D(_Pooling2D):
 
     Examples
     --------
+    >>> from konv.layers import SumPooling2D
     >>> SumPooling2D(2).compute_output_shape((None, 28, 28, 8))
     (None, 14, 14, 8)
     """

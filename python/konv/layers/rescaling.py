@@ -24,6 +24,7 @@ class Rescaling(Layer):
 
     Examples
     --------
+    >>> from konv.layers import Rescaling
     >>> import numpy as np
     >>> Rescaling(2 / 255, -1)(np.array([[0, 255]], np.uint8))
     array([[-1.,  1.]], dtype=float32)

@@ -23,6 +23,7 @@ class Reshape(Layer):
 
     Examples
     --------
+    >>> from konv.layers import Reshape
     >>> Reshape((7, -1, 16)).compute_output_shape((None, 784))
     (None, 7, 7, 16)
     """

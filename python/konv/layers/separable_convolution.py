@@ -38,6 +38,7 @@ class SeparableConv2D(Convolution):
 
     Examples
     --------
+    >>> from konv.layers import SeparableConv2D
     >>> SeparableConv2D(16, 3, padding="same").compute_output_shape((None, 32, 32, 3))
     (None, 32, 32, 16)
     """

@@ -39,6 +39,7 @@ class Conv2DTranspose(Convolution):
 
     Examples
     --------
+    >>> from konv.layers import Conv2DTranspose
     >>> Conv2DTranspose(8, 3, strides=2, padding="same").compute_output_shape((None, 7, 7, 16))
     (None, 14, 14, 8)
     """

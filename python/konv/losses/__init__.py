@@ -41,6 +41,7 @@ def get(identifier: Any, where: str = "losses.get", name: str = "identifier") ->
 
     Examples
     --------
+    >>> from konv.losses import get
     >>> get("mse")
     MeanSquaredError(name='mean_squared_error')
     """

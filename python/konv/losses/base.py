@@ -36,6 +36,8 @@ class Loss:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.losses import Loss
     >>> class MeanAbsoluteError(Loss):
     ...     def per_sample(self, y_true, y_pred):
     ...         difference = y_pred - y_true

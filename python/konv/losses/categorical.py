@@ -38,6 +38,8 @@ class CategoricalCrossentropy(Crossentropy):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.losses import CategoricalCrossentropy
     >>> loss = CategoricalCrossentropy()
     >>> round(loss(np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])), 4)
     0.6931
@@ -82,6 +84,8 @@ class SparseCategoricalCrossentropy(Crossentropy):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.losses import SparseCategoricalCrossentropy
     >>> loss = SparseCategoricalCrossentropy()
     >>> round(loss(np.array([1]), np.array([[0.5, 0.5]])), 4)
     0.6931

@@ -35,6 +35,8 @@ class BinaryCrossentropy(Crossentropy):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.losses import BinaryCrossentropy
     >>> loss = BinaryCrossentropy()
     >>> round(loss(np.array([[0, 1], [0, 0]]), np.array([[0.6, 0.4], [0.4, 0.6]])), 4)
     0.8149
@@ -74,6 +76,8 @@ class MeanSquaredError(Loss):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.losses import MeanSquaredError
     >>> MeanSquaredError()(np.array([[0.0, 1.0], [0.0, 0.0]]), np.array([[1.0, 1.0], [1.0, 0.0]]))
     0.5
     """

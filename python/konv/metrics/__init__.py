@@ -69,6 +69,7 @@ def get(identifier: Any, where: str = "metrics.get", name: str = "identifier") -
 
     Examples
     --------
+    >>> from konv.metrics import get
     >>> get("categorical_accuracy").name
     'categorical_accuracy'
     """

@@ -22,6 +22,8 @@ class Accuracy(Metric):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.metrics import Accuracy
     >>> metric = Accuracy()
     >>> metric.update_state(np.array([1, 2, 3, 4]), np.array([0, 2, 3, 4]))
     >>> metric.result()
@@ -45,6 +47,8 @@ class BinaryAccuracy(Metric):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.metrics import BinaryAccuracy
     >>> metric = BinaryAccuracy()
     >>> metric.update_state(np.array([[1], [0]]), np.array([[0.7], [0.6]]))
     >>> metric.result()
@@ -67,6 +71,8 @@ class CategoricalAccuracy(Metric):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.metrics import CategoricalAccuracy
     >>> metric = CategoricalAccuracy()
     >>> metric.update_state(np.array([[0, 1], [1, 0]]), np.array([[0.2, 0.8], [0.4, 0.6]]))
     >>> metric.result()
@@ -84,6 +90,8 @@ class SparseCategoricalAccuracy(Metric):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.metrics import SparseCategoricalAccuracy
     >>> metric = SparseCategoricalAccuracy()
     >>> metric.update_state(np.array([1, 0]), np.array([[0.2, 0.8], [0.4, 0.6]]))
     >>> metric.result()

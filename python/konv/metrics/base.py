@@ -56,6 +56,8 @@ class Metric:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.metrics import Metric
     >>> class LargestError(Metric):
     ...     def per_sample(self, y_true, y_pred):
     ...         return abs(y_true - y_pred).max(axis=-1)

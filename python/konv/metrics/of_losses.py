@@ -38,6 +38,7 @@ class MeanSquaredError(LossMetric):
 
     Examples
     --------
+    >>> from konv.metrics import MeanSquaredError
     >>> import numpy as np
     >>> metric = MeanSquaredError()
     >>> metric.update_state(np.array([[0.0, 1.0]]), np.array([[1.0, 1.0]]))
@@ -61,6 +62,7 @@ class BinaryCrossentropy(LossMetric):
 
     Examples
     --------
+    >>> from konv.metrics import BinaryCrossentropy
     >>> import numpy as np
     >>> metric = BinaryCrossentropy()
     >>> metric.update_state(np.array([[0, 1], [0, 0]]), np.array([[0.6, 0.4], [0.4, 0.6]]))
@@ -86,6 +88,7 @@ class CategoricalCrossentropy(LossMetric):
 
     Examples
     --------
+    >>> from konv.metrics import CategoricalCrossentropy
     >>> import numpy as np
     >>> metric = CategoricalCrossentropy()
     >>> metric.update_state(np.array([[0, 1, 0], [0, 0, 1]]), np.array([[0.05, 0.95, 0], [0.1, 0.8, 0.1]]))
@@ -109,6 +112,7 @@ class SparseCategoricalCrossentropy(LossMetric):
 
     Examples
     --------
+    >>> from konv.metrics import SparseCategoricalCrossentropy
     >>> import numpy as np
     >>> metric = SparseCategoricalCrossentropy()
     >>> metric.update_state(np.array([1, 2]), np.array([[0.05, 0.95, 0], [0.1, 0.8, 0.1]]))

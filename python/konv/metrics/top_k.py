@@ -29,6 +29,8 @@ class TopKCategoricalAccuracy(Metric):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.metrics import TopKCategoricalAccuracy
     >>> metric = TopKCategoricalAccuracy(k=2)
     >>> metric.update_state(np.array([[0, 0, 1], [1, 0, 0]]), np.array([[0.1, 0.7, 0.2], [0.1, 0.5, 0.4]]))
     >>> metric.result()
@@ -59,6 +61,8 @@ class SparseTopKCategoricalAccuracy(Metric):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.metrics import SparseTopKCategoricalAccuracy
     >>> metric = SparseTopKCategoricalAccuracy(k=2)
     >>> metric.update_state(np.array([2, 0]), np.array([[0.1, 0.7, 0.2], [0.1, 0.5, 0.4]]))
     >>> metric.result()

@@ -50,6 +50,7 @@ class Model(CompiledModel):
 
     Examples
     --------
+    >>> from konv import Model
     >>> from konv.layers import Dense, Input
     >>> x = Input((4,))
     >>> hidden = Dense(3, activation="relu")(x)

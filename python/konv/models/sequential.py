@@ -31,6 +31,7 @@ class Sequential(Model):
 
     Examples
     --------
+    >>> from konv import Sequential
     >>> from konv.layers import Conv2D, Dense, Flatten, Input
     >>> model = Sequential([Input((8, 8, 1)), Conv2D(4, 3, activation="relu"), Flatten(), Dense(10)])
     >>> model.output_shape, model.count_params()

@@ -29,6 +29,7 @@ def get(identifier: Any, where: str = "optimizers.get", name: str = "identifier"
 
     Examples
     --------
+    >>> from konv.optimizers import get
     >>> get("adam").learning_rate
     0.001
     """

@@ -32,6 +32,7 @@ class Adam(Optimizer):
 
     Examples
     --------
+    >>> from konv.optimizers import Adam
     >>> Adam().beta_2
     0.999
     """
@@ -110,6 +111,7 @@ class AdamW(Adam):
 
     Examples
     --------
+    >>> from konv.optimizers import AdamW
     >>> AdamW().weight_decay
     0.004
     """

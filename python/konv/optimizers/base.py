@@ -46,6 +46,8 @@ class Optimizer:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from konv.optimizers import Optimizer
     >>> class SignDescent(Optimizer):
     ...     def update(self, value, gradient, rate, *slots):
     ...         value -= rate * np.sign(gradient)

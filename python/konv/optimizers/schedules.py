@@ -33,6 +33,7 @@ class LearningRateSchedule:
 
     Examples
     --------
+    >>> from konv.optimizers.schedules import LearningRateSchedule
     >>> class InverseRoot(LearningRateSchedule):
     ...     def __call__(self, step):
     ...         return 0.1 / (step + 1) ** 0.5
@@ -69,6 +70,7 @@ class ExponentialDecay(LearningRateSchedule):
 
     Examples
     --------
+    >>> from konv.optimizers.schedules import ExponentialDecay
     >>> ExponentialDecay(0.1, decay_steps=10, decay_rate=0.5)(20)
     0.025
     """
@@ -123,6 +125,7 @@ class StepDecay(ExponentialDecay):
 
     Examples
     --------
+    >>> from konv.optimizers.schedules import StepDecay
     >>> [StepDecay(1.0, decay_steps=10, decay_rate=0.5)(step) for step in (0, 9, 10, 25)]
     [1.0, 1.0, 0.5, 0.25]
     """
@@ -155,6 +158,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
     Examples
     --------
+    >>> from konv.optimizers.schedules import PiecewiseConstantDecay
     >>> schedule = PiecewiseConstantDecay([2, 5], [1.0, 0.5, 0.1])
     >>> [schedule(step) for step in (2, 3, 5, 6)]
     [1.0, 0.5, 0.5, 0.1]
@@ -206,6 +210,7 @@ class CosineDecay(LearningRateSchedule):
 
     Examples
     --------
+    >>> from konv.optimizers.schedules import CosineDecay
     >>> schedule = CosineDecay(0.0, decay_steps=10, warmup_target=0.5, warmup_steps=2)
     >>> [round(schedule(step), 3) for step in (0, 1, 2, 7, 12, 13)]
     [0.0, 0.25, 0.5, 0.25, 0.0, 0.0]
@@ -267,6 +272,7 @@ class LinearWarmup(LearningRateSchedule):
 
     Examples
     --------
+    >>> from konv.optimizers.schedules import LinearWarmup, StepDecay
     >>> schedule = LinearWarmup(StepDecay(1.0, decay_steps=10), warmup_steps=4)
     >>> [schedule(step) for step in (0, 1, 4, 13, 14)]
     [0.0, 0.25, 1.0, 1.0, 0.1]
@@ -321,6 +327,7 @@ def get(identifier: Any, where: str = "schedules.get", name: str = "identifier")
 
     Examples
     --------
+    >>> from konv.optimizers.schedules import get
     >>> get({"class_name": "StepDecay", "config": {"initial_learning_rate": 0.5, "decay_steps": 9}})(3)
     0.5
     """

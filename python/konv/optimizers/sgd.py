@@ -28,6 +28,7 @@ class SGD(Optimizer):
 
     Examples
     --------
+    >>> from konv.optimizers import SGD
     >>> SGD(0.1, momentum=0.9).get_config()["momentum"]
     0.9
     """
