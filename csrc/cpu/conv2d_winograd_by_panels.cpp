@@ -211,6 +211,7 @@ void WinogradByPanels::run_task(const float* packed, const Epilogue<float>& epil
       p.points = points.first + point * points.point_pitch + begin * points.tile_pitch;
       p.sums = s.sums.first + point * s.sums.point_pitch + begin * s.sums.tile_pitch;
       p.ahead = p.points + points.point_pitch;
+      p.ahead_pitch = points.tile_pitch;
       steps_.kernels().products(p);
       p.panel += panel_pitch;
       const int64_t from = ahead_size * point / kWinogradPoints,

@@ -144,7 +144,7 @@ void WinogradByTiles::run_task(const float* x, const float* packed, Epilogue<flo
           p.tiles = after - begin;
           p.points = s.points.first + point * s.points.point_pitch + begin * s.points.tile_pitch;
           p.sums = s.sums.first + point * s.sums.point_pitch + begin * s.sums.tile_pitch;
-          p.ahead = p.points;
+          p.ahead = p.panel + point_size();
           steps_.kernels().products(p);
           p.panel += point_size();
           if (c > 0 || adjoint) continue;

@@ -256,7 +256,7 @@ class PhasedWinogradRun {
       q.panel = packed + group * group_size() + panel * panel_size() + phase.first_matrix * matrix_size();
       q.sums = s.sums;
       for (int64_t point = 0; point < phase.points(); ++point) {
-        q.ahead = q.points;
+        q.ahead = q.panel + matrix_size();
         kernels_.products(q);
         for (int64_t t = s.next.count * step / steps; t < s.next.count * (step + 1) / steps; ++t)
           fetch_source(x, s.next, t);

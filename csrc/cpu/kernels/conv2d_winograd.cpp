@@ -14,7 +14,8 @@ namespace {
 constexpr int kTileRows = KONV_TILE_ROWS;
 constexpr int kVectors = 2;
 constexpr int kLane = kLanes<float>;
-constexpr int kBlock = kVectors * kLane;  // filters of a panel
+constexpr int kBlock = kVectors * kLane;       // filters of a panel
+constexpr int64_t kLine = 64 / sizeof(float);  // elements of a cache line
 
 // A vector fills a line of the cache. Elsewhere less would be written to memory twice, so that nothing is
 // streamed, and nothing compiled that would.
@@ -224,7 +225,6 @@ void transform_data(const WinogradData& d) {
 }
 
 void fetch(const WinogradPixels& p) {
-  constexpr int64_t kLine = 64 / sizeof(float);
   const int64_t last_row = minimum(p.high, p.rows - p.patch.row),
                 last_column = minimum(p.wide, p.columns - p.patch.column);
   for (int64_t row = p.patch.row < 0 ? -p.patch.row : 0; row < last_row; ++row)
@@ -247,8 +247,8 @@ KONV_INLINE void product_tile(const float* points, int64_t tile_pitch, const flo
       for (int j = 0; j < kVectors; ++j) acc[i][j] = load(sums + i * kBlock + j * kLane);
   const float* a[Rows];
   for (int i = 0; i < Rows; ++i) a[i] = points + i * tile_pitch;
-  for (int64_t c = 0; c < channels; ++c, panel += kBlock, ahead += 16) {
-    __builtin_prefetch(ahead, 0, 2);
+  for (int64_t c = 0; c < channels; ++c, panel += kBlock, ahead += kBlock) {
+    for (int l = 0; l < kBlock; l += kLine) __builtin_prefetch(ahead + l, 0, 2);
     Vector<float> b[kVectors];
 #pragma GCC unroll 2
     for (int j = 0; j < kVectors; ++j) b[j] = load(panel + j * kLane);
@@ -279,7 +279,7 @@ void multiply(const WinogradProducts& p) {
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t begin = p.tiles * tile / tiles, end = p.tiles * (tile + 1) / tiles;
     with_rows<kTileRows>(end - begin, ProductTile{p, p.points + begin * p.tile_pitch, p.sums + begin * kBlock,
-                                                  p.ahead + begin * p.tile_pitch});
+                                                  p.ahead + begin * p.ahead_pitch});
   }
 }
 

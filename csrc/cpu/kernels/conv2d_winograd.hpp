@@ -70,7 +70,10 @@ struct WinogradProducts {
   const float* panel;
   float* sums;
   bool accumulate;
-  const float* ahead;  // laid out as points: what will be read next, fetched into L2
+  // What will be read next, fetched into L2: each register tile fetches as many elements as the panel has,
+  // from ahead_pitch times its first tile on.
+  const float* ahead;
+  int64_t ahead_pitch;
 };
 
 // Of one panel's filters.
