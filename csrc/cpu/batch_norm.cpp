@@ -63,13 +63,13 @@ class RowBlocks {
 
   template <class Body>
   void for_each(int threads, const Body& body) const {
-    parallel_for(threads, count(), [&](int64_t i, int thread) { body(block(i), i, thread); });
+    parallel_for_own(threads, count(), Order::kUp, [&](int64_t i, int thread) { body(block(i), i, thread); });
   }
 
   // What a pass over all rows read last is what the caches still hold: the next pass begins with it.
   template <class Body>
   void for_each_backwards(int threads, const Body& body) const {
-    parallel_for(threads, count(), [&](int64_t i, int) { body(block(count() - 1 - i)); });
+    parallel_for_own(threads, count(), Order::kDown, [&](int64_t i, int) { body(block(i)); });
   }
 
   int threads() const {

@@ -15,6 +15,11 @@ namespace konv::cpu {
 namespace {
 
 constexpr size_t kAlignment = 64;  // a cache line and the widest vector
+// Alike in their last 12 bits, addresses of buffers of equal shape meet at the same element. A load waits for
+// a store just before it that is alike in those bits: where malloc put results 64 bytes into a page, and what
+// was read began one, ReLU of 1.6 MB in cache took 25 us in place of 21.
+constexpr size_t kPage = 4096;
+constexpr size_t kPaged = 16 * kPage;  // from here on
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kSmallest = 256;
 constexpr size_t kGuard = 64;  // bytes of a guard band, at least
@@ -31,7 +36,8 @@ size_t capacity_for(size_t bytes) {
 }
 
 void* system_allocate(size_t capacity) {
-  void* data = std::aligned_alloc(capacity >= kHugePage ? kHugePage : kAlignment, capacity);
+  const size_t alignment = capacity >= kHugePage ? kHugePage : capacity >= kPaged ? kPage : kAlignment;
+  void* data = std::aligned_alloc(alignment, capacity);
   if (!data) throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE
   if (capacity >= kHugePage) madvise(data, capacity, MADV_HUGEPAGE);  // advice only

@@ -1,8 +1,9 @@
 // A caching pool of aligned buffers: results and scratch come from it.
 //
 // A fresh page costs a fault, which makes memory-bound operations several times slower; a kept buffer costs
-// none. Buffers are 64-byte aligned (2 MiB and huge pages from 2 MiB on), their capacity rounded up to one of
-// four steps between powers of two, so that a slightly different size finds a kept buffer too.
+// none. Buffers are 64-byte aligned (4 KiB from 64 KiB on, 2 MiB and huge pages from 2 MiB on), their
+// capacity rounded up to one of four steps between powers of two, so that a slightly different size finds a
+// kept buffer too.
 #pragma once
 
 #include <cstddef>

@@ -44,4 +44,39 @@ void parallel_for(int threads, int64_t tasks, const Body& body) {
   for (int64_t task = 0; task < tasks; ++task) body(task, omp_get_thread_num());
 }
 
+// The same, but a thread begins with tasks of its own, neighbours that are the same in each call of as many,
+// and then takes what is left of the others': what one pass left in a core's cache, the next finds there. Own
+// tasks go up, or down: a pass down reads first what a pass up read last.
+enum class Order { kUp, kDown };
+
+template <class Body>
+void parallel_for_own(int threads, int64_t tasks, Order order, const Body& body) {
+  const auto ordered = [&](int64_t first, int64_t end, int64_t i) {
+    return order == Order::kUp ? first + i : end - 1 - i;
+  };
+  if (threads <= 1 || tasks <= 1) {
+    for (int64_t i = 0; i < tasks; ++i) body(ordered(0, tasks, i), 0);
+    return;
+  }
+  const int used = tasks < threads ? static_cast<int>(tasks) : threads;
+  constexpr int kApart = 8;  // no two counts in a cache line
+  int64_t taken[kMaxThreads * kApart];
+  for (int owner = 0; owner < used; ++owner) taken[owner * kApart] = 0;
+#pragma omp parallel num_threads(used)
+  {
+    const int thread = omp_get_thread_num();
+    for (int i = 0; i < used; ++i) {
+      const int owner = (thread + i) % used;
+      const int64_t first = tasks * owner / used, end = tasks * (owner + 1) / used;
+      for (;;) {
+        int64_t own;
+#pragma omp atomic capture
+        own = taken[owner * kApart]++;
+        if (own >= end - first) break;
+        body(ordered(first, end, own), thread);
+      }
+    }
+  }
+}
+
 }  // namespace konv::cpu

@@ -17,8 +17,22 @@ MUTANTS = {
     "cpu/kernels/elementwise.cpp": [
         (
             "a sum is a difference",
-            "access.store(y + i, access.load(a + i) + access.load(b + i));",
-            "access.store(y + i, access.load(a + i) - access.load(b + i));",
+            "return access.load(a + i) + access.load(b + i);",
+            "return access.load(a + i) - access.load(b + i);",
+            "test_add.py::test_sums",
+        ),
+    ],
+    "cpu/kernels/chunks.hpp": [
+        (
+            "behind whole groups of vectors a result begins anew",
+            "compute(i + rest, access)",
+            "compute(rest, access)",
+            "test_add.py::test_sums",
+        ),
+        (
+            "a group of vectors is stored in one place",
+            "result + i + j * kLanes<T>, vectors[j]",
+            "result + i, vectors[j]",
             "test_add.py::test_sums",
         ),
     ],

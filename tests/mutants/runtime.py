@@ -175,6 +175,18 @@ MUTANTS = {
             "task < tasks - 1; ++task) body(task, omp_get_thread_num())",
             THREADS,
         ),
+        (
+            "a thread drops its last own task",
+            "if (own >= end - first) break;",
+            "if (own >= end - first - 1) break;",
+            "test_erf.py::test_threads_do_not_change_a_bit",
+        ),
+        (
+            "own tasks down begin behind the last",
+            "first + i : end - 1 - i;",
+            "first + i : end - i;",
+            "test_batch_norm.py::test_inference",
+        ),
     ],
     "cpu/isa.cpp": [
         (

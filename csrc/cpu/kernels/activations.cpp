@@ -7,11 +7,13 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
-// Each of the following has forward(x) and backward(grad, kept).
+// Each of the following has forward(x) and backward(grad, kept), and says how many vectors go together
+// (map_vectors): those with an exponential take registers enough alone.
 
 template <class T>
 struct Relu {
   using V = Vector<T>;
+  static constexpr int kVectors = kTogether;
   static V forward(V x) { return relu<T>(x); }
   static V backward(V grad, V y) { return y <= 0 ? V{} : grad; }
 };
@@ -19,6 +21,7 @@ struct Relu {
 template <class T>
 struct Relu6 {
   using V = Vector<T>;
+  static constexpr int kVectors = kTogether;
   static V forward(V x) { return clamp<T>(relu<T>(x), 0, 6); }
   static V backward(V grad, V y) { return (y <= 0) | (y >= 6) ? V{} : grad; }
 };
@@ -26,6 +29,7 @@ struct Relu6 {
 template <class T>
 struct LeakyRelu {
   using V = Vector<T>;
+  static constexpr int kVectors = kTogether;
   static constexpr T kLeak = static_cast<T>(0.2);
   static V forward(V x) { return x > 0 ? x : x * kLeak; }
   static V backward(V grad, V y) { return y > 0 ? grad : grad * kLeak; }
@@ -34,6 +38,7 @@ struct LeakyRelu {
 template <class T>
 struct Elu {
   using V = Vector<T>;
+  static constexpr int kVectors = 1;
   static V forward(V x) { return x > 0 ? x : exponential_less_one<T>(x); }
   static V backward(V grad, V y) { return y > 0 ? grad : grad * (y + 1); }
 };
@@ -46,6 +51,7 @@ KONV_INLINE Vector<T> sigmoid(Vector<T> x) {
 template <class T>
 struct Sigmoid {
   using V = Vector<T>;
+  static constexpr int kVectors = 1;
   static V forward(V x) { return sigmoid<T>(x); }
   static V backward(V grad, V y) { return grad * ((1 - y) * y); }
 };
@@ -53,6 +59,7 @@ struct Sigmoid {
 template <class T>
 struct HardSigmoid {
   using V = Vector<T>;
+  static constexpr int kVectors = kTogether;
   static V forward(V x) { return clamp<T>(x + 3, 0, 6) / 6; }
   static V backward(V grad, V y) { return (y <= 0) | (y >= 1) ? V{} : grad / 6; }
 };
@@ -61,6 +68,7 @@ struct HardSigmoid {
 template <class T>
 struct Tanh {
   using V = Vector<T>;
+  static constexpr int kVectors = 1;
   using Bits = typename ExponentialOf<T>::Bits;
   static V forward(V x) {
     const Bits sign = reinterpret_cast<Bits>(x) & reinterpret_cast<Bits>(broadcast(static_cast<T>(-0.0)));
@@ -74,6 +82,7 @@ struct Tanh {
 template <class T>
 struct Silu {
   using V = Vector<T>;
+  static constexpr int kVectors = 1;
   static constexpr T kLargest = sizeof(T) == 4 ? __FLT_MAX__ : static_cast<T>(__DBL_MAX__);
   static V forward(V x) {
     const V share = sigmoid<T>(x);
@@ -88,15 +97,14 @@ struct Silu {
 
 template <class T, template <class> class Function>
 void forward(const T* x, int64_t count, T* y, bool streamed) {
-  for_each_vector_of(y, streamed, count, [&](int64_t i, auto access) {
-    access.store(y + i, Function<T>::forward(access.load(x + i)));
-  });
+  map_vectors<T, Function<T>::kVectors>(
+      y, streamed, count, [&](int64_t i, auto access) { return Function<T>::forward(access.load(x + i)); });
 }
 
 template <class T, template <class> class Function>
 void backward(const T* grad, const T* kept, int64_t count, T* grad_x, bool streamed) {
-  for_each_vector_of(grad_x, streamed, count, [&](int64_t i, auto access) {
-    access.store(grad_x + i, Function<T>::backward(access.load(grad + i), access.load(kept + i)));
+  map_vectors<T, Function<T>::kVectors>(grad_x, streamed, count, [&](int64_t i, auto access) {
+    return Function<T>::backward(access.load(grad + i), access.load(kept + i));
   });
 }
 

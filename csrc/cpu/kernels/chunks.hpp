@@ -141,12 +141,39 @@ KONV_INLINE bool is_aligned(const T* p) {
   return reinterpret_cast<uintptr_t>(p) % KONV_VECTOR_BYTES == 0;
 }
 
-// The same for a result that may be streamed.
-template <class T, class Body>
-KONV_INLINE void for_each_vector_of(const T* result, bool streamed, int64_t count, const Body& body) {
-  if (!streamed || !is_aligned(result)) return for_each_vector<T>(count, body);
-  for_each_vector<T, StreamedVector<T>>(count, body);
-  stream_fence();
+// Vectors of a result that are computed before the first of them is stored, where that takes few registers.
+// A load waits for a store just before it whose address has the same last 12 bits, as that of the vector
+// behind the one just computed may: ReLU of 1.6 MB in cache took 23 us in place of 20.
+constexpr int kTogether = 4;
+
+// result[i] = compute(i, access) for whole groups of vectors from element 0 on; returns where they end.
+template <class T, int Together, class Access, class Compute>
+KONV_INLINE int64_t map_groups(T* result, int64_t count, const Compute& compute) {
+  constexpr int64_t kStep = Together * kLanes<T>;
+  int64_t i = 0;
+  for (; i + kStep <= count; i += kStep) {
+    Vector<T> vectors[Together];
+#pragma GCC unroll 4
+    for (int j = 0; j < Together; ++j) vectors[j] = compute(i + j * kLanes<T>, Access{});
+#pragma GCC unroll 4
+    for (int j = 0; j < Together; ++j) Access{}.store(result + i + j * kLanes<T>, vectors[j]);
+  }
+  return i;
+}
+
+// The same for all of [0, count). The result, which overlaps nothing that is read, may be streamed.
+template <class T, int Together, class Compute>
+KONV_INLINE void map_vectors(T* result, bool streamed, int64_t count, const Compute& compute) {
+  int64_t i;
+  if (streamed && is_aligned(result)) {
+    i = map_groups<T, Together, StreamedVector<T>>(result, count, compute);
+    stream_fence();
+  } else {
+    i = map_groups<T, Together, WholeVector<T>>(result, count, compute);
+  }
+  for_each_vector<T>(count - i, [&](int64_t rest, auto access) {
+    access.store(result + i + rest, compute(i + rest, access));
+  });
 }
 
 }  // namespace

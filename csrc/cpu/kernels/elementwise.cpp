@@ -8,15 +8,14 @@ namespace {
 
 template <class T>
 void add(const T* a, const T* b, int64_t count, T* y, bool streamed) {
-  for_each_vector_of(y, streamed, count, [&](int64_t i, auto access) {
-    access.store(y + i, access.load(a + i) + access.load(b + i));
-  });
+  map_vectors<T, kTogether>(y, streamed, count,
+                            [&](int64_t i, auto access) { return access.load(a + i) + access.load(b + i); });
 }
 
 template <class T>
 void add_relu(const T* a, const T* b, int64_t count, T* y, bool streamed) {
-  for_each_vector_of(y, streamed, count, [&](int64_t i, auto access) {
-    access.store(y + i, relu<T>(access.load(a + i) + access.load(b + i)));
+  map_vectors<T, kTogether>(y, streamed, count, [&](int64_t i, auto access) {
+    return relu<T>(access.load(a + i) + access.load(b + i));
   });
 }
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from konv._arguments import int64, shown
-from konv.backend import Array, Backend, route
+from konv.backend import BACKENDS, Array, Backend, route
 
 ALL_GRADIENTS = ("x", "kernel", "bias")
 """Names of the gradients that `needs` may ask for."""
@@ -28,10 +28,13 @@ def arrays(
     backend: Backend | None = None
     taken: list[Array] = []
     for name, value in named.items():
-        if value is None and name in optional:
-            taken.append(None)
-            continue
-        own_backend, array = route(value, f"{op}: {name}")
+        own_backend = BACKENDS.get(type(value))
+        array: Array = value
+        if own_backend is None:
+            if value is None and name in optional:
+                taken.append(None)
+                continue
+            own_backend, array = route(value, f"{op}: {name}")
         dtype = array.dtype
         if backend is None:
             backend, first_name, first_dtype = own_backend, name, dtype
