@@ -108,6 +108,16 @@ def test_bad_arguments(arguments, message):
     assert done.stderr.count("\n") == 1
 
 
+def test_a_peer_that_is_not_installed(monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+    with pytest.raises(SystemExit, match="2"):
+        main(["bench", "--peers", "torch"])
+    assert capsys.readouterr().err.startswith(
+        "konv bench: argument --peers: torch must be installed, or --python torch=PYTHON name an interpreter"
+    )
+
+
 def test_a_folder_that_can_not_be_written_to(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
     with pytest.raises(SystemExit, match="2"):

@@ -59,7 +59,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         nargs="*",
         choices=others,
         metavar="LIBRARY",
-        help=f"only these beside Konv, maybe none: {', '.join(others)} (what is installed)",
+        help=f"only these beside Konv: {', '.join(others)}; Konv alone if none is named (what is installed)",
     )
     add(
         "--python",
@@ -88,6 +88,12 @@ def run(options: argparse.Namespace) -> None:
             raise ImportError("--plot needs matplotlib, which is not installed")
     pythons = peers.installed(dict(options.python))
     if options.peers is not None:
+        missing = [name for name in options.peers if name not in pythons]
+        if missing:
+            options.parser.error(
+                f"argument --peers: {missing[0]} must be installed, or --python {missing[0]}=PYTHON name an "
+                "interpreter that has it"
+            )
         pythons = {name: python for name, python in pythons.items() if name in ("konv", *options.peers)}
     turns = QUICK if options.quick else TURNS
     turns = turns._replace(rounds=options.rounds or turns.rounds)
