@@ -31,7 +31,8 @@ DEFAULT_SECTIONS = ("layers", "step", "inference", "calls")
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `bench` to the commands."""
     about = "Measure how fast Konv is on this machine, beside the libraries that are installed."
-    parser = commands.add_parser("bench", help=about, description=about)
+    epilog = "Defaults stand in parentheses."
+    parser = commands.add_parser("bench", help=about, description=about, epilog=epilog)
     add = parser.add_argument
     add(
         "sections",

@@ -47,7 +47,8 @@ MODEL_FILE, HISTORY_FILE, PLOT_FILE = "model.safetensors", "history.csv", "histo
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `train` to the commands."""
     about = "Train a network on a data set and test it."
-    parser = commands.add_parser("train", help=about, description=about)
+    epilog = "Defaults stand in parentheses."
+    parser = commands.add_parser("train", help=about, description=about, epilog=epilog)
     add = parser.add_argument
     add("data", metavar=f"{{{','.join(DATASETS)}}}", choices=DATASETS, help="data set")
     add("--model", choices=sorted(NETWORKS), default="cnn", help="network to train (%(default)s)")
