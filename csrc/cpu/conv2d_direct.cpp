@@ -51,7 +51,7 @@ int64_t block_pixels(const ConvProblem& p) {
 // would push each other out of L1.
 bool reads_in_place(const ConvProblem& p, const SlabPlan& plan, int64_t item_size) {
   const bool contiguous =
-      p.h.taps * p.w.taps == 1 || (plan.merged && plan.taps > 0 && p.w.step == 1 && p.channels == p.x_column);
+      p.h.taps * p.w.taps == 1 || (plan.merged && p.w.step == 1 && p.channels == p.x_column);
   return contiguous && !meets_padding(p.h) && !meets_padding(p.w) &&
          p.w.stride * p.x_column * item_size % kAliasedBytes != 0;
 }

@@ -274,7 +274,7 @@ MUTANTS = {
             "contiguous &&",
             FORWARD,
         ),
-        ("dilated columns are read in place", "plan.taps > 0 && p.w.step == 1 &&", "", FORWARD),
+        ("dilated columns are read in place", "plan.merged && p.w.step == 1 &&", "plan.merged &&", FORWARD),
         ("groups are read in place", "p.channels == p.x_column)", "p.channels > 0)", FORWARD),
         (
             "rows of taps read in place are not dilated",
