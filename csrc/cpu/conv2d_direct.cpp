@@ -4,6 +4,7 @@
 // pixels read into a slab, then runs the tile over all filters; the partial sums of the blocks of channels
 // meet in the result. Every output is summed by one thread in an order that only the shape determines.
 #include <algorithm>
+#include <optional>
 
 #include "cpu/carver.hpp"
 #include "cpu/conv2d_algorithms.hpp"
@@ -18,15 +19,16 @@ namespace {
 
 constexpr int64_t kBlockPixels = 112;  // at least: eight tiles of 14 rows
 constexpr int64_t kMostBlockPixels = 896;
-constexpr int64_t kImageBlocks = 8;         // that an image has at least, if its blocks have more pixels
-constexpr int64_t kBlockProducts = 14336;   // of a filter, in blocks of more pixels
-constexpr int64_t kChannels = 128;          // of a slab: with its kernel block it stays in L2
-constexpr int64_t kPointwiseBytes = 2048;   // of a pixel's channels in a 1x1 slab, which has no halo
-constexpr int64_t kAliasedBytes = 4096;     // pixels that far apart share a set of L1
-constexpr int64_t kTasksPerThread = 4;      // enough to balance the load
-constexpr double kTurnNanoseconds = 20e3;   // of tasks that are handed out together
-constexpr int64_t kPackedChannels = 64;     // of a task that packs the kernel
-constexpr int64_t kPanelBytes = 256 << 10;  // of a task that packs late: they stay in L2
+constexpr int64_t kImageBlocks = 8;              // that an image has at least, if its blocks have more pixels
+constexpr int64_t kBlockProducts = 14336;        // of a filter, in blocks of more pixels
+constexpr int64_t kChannels = 128;               // of a slab: with its kernel block it stays in L2
+constexpr int64_t kPointwiseBytes = 2048;        // of a pixel's channels in a 1x1 slab, which has no halo
+constexpr int64_t kAliasedBytes = 4096;          // pixels that far apart share a set of L1
+constexpr int64_t kTasksPerThread = 4;           // enough to balance the load
+constexpr double kTurnNanoseconds = 20e3;        // of tasks that are handed out together
+constexpr int64_t kBesideNextBytes = 512 << 10;  // of L2, where the next task's pixels are fetched beside
+constexpr int64_t kPackedChannels = 64;          // of a task that packs the kernel
+constexpr int64_t kPanelBytes = 256 << 10;       // of a task that packs late: they stay in L2
 
 // All pixels of all images become one row of one image.
 ConvProblem flat_if_pointwise(ConvProblem p) {
@@ -60,7 +62,8 @@ template <class T>
 struct DirectScratch {  // one a thread
   T* slab;
   T* panels;  // of the task's filters, if packed late
-  BlockTables tables;
+  BlockTables tables, tables_ahead;
+  MemoryStretch* ahead;
 };
 
 template <class T>
@@ -116,6 +119,13 @@ class DirectRun {
     return threads_ * one.bytes();
   }
 
+  // Does a task fetch what the next one reads? Not few channels, few lines that the hardware sees coming; nor
+  // what would push out the kernel: 512->128 and 256->512 take 1.01 to 1.03 times as long so.
+  bool fetches_next() const {
+    const int64_t pixels = plan_.pixels() * plan_.channels * int64_t{sizeof(T)};
+    return !plan_.merged && (!in_place_ || 2 * pixels + packed_bytes() <= kBesideNextBytes);
+  }
+
   // Where there is one block of pixels, each panel of the kernel is used once: it is packed just before.
   bool packs_late() const { return blocks() == 1; }
 
@@ -142,22 +152,28 @@ class DirectRun {
     int64_t image, block, group, first_filter, last_filter;  // filters in blocks of the tile
   };
 
+  Task task_at(int64_t index, int64_t splits) const {
+    const int64_t image_blocks = plan_.block_rows * plan_.block_columns;
+    const int64_t split = index % splits, rest = index / splits;
+    return {rest / problem_.groups / image_blocks, rest / problem_.groups % image_blocks,
+            rest % problem_.groups, filter_blocks_ * split / splits, filter_blocks_ * (split + 1) / splits};
+  }
+
   // Each task runs a block of pixels for one of about equal splits of the filters.
   void run_tasks(const T* x, const Kernel& kernel, const Epilogue<T>& epilogue, T* y, void* scratch,
                  int64_t splits) const {
     Carver one;
     carve_thread(one);
-    const int64_t image_blocks = plan_.block_rows * plan_.block_columns;
     const int64_t tasks = blocks() * splits, at_once = tasks_at_once(tasks);
     parallel_for(threads_, ceil_div(tasks, at_once), [&](int64_t turn, int thread) {
       Carver own(static_cast<char*>(scratch) + thread * one.bytes());
       DirectScratch<T> s = carve_thread(own);
-      for (int64_t index = turn * at_once; index < std::min(tasks, (turn + 1) * at_once); ++index) {
-        const int64_t split = index % splits, rest = index / splits;
-        run_task(
-            x, kernel, epilogue, y, s,
-            {rest / problem_.groups / image_blocks, rest / problem_.groups % image_blocks,
-             rest % problem_.groups, filter_blocks_ * split / splits, filter_blocks_ * (split + 1) / splits});
+      const int64_t first = turn * at_once, end = std::min(tasks, first + at_once);
+      for (int64_t index = first; index < end; ++index) {
+        const int64_t next = index + 1 < end ? index + 1 : first + threads_ * at_once;  // likely the thread's
+        const bool reads_others = next < tasks && next / splits != index / splits;
+        run_task(x, kernel, epilogue, y, s, task_at(index, splits),
+                 reads_others && fetches_next() ? std::optional(task_at(next, splits)) : std::nullopt);
       }
       if (streams_) end_streaming();
     });
@@ -202,8 +218,11 @@ class DirectRun {
     s.slab = carver.take<T>(in_place_ ? 0 : plan_.elements());
     s.panels = carver.take<T>(
         packs_late() ? std::min(late_blocks(), filter_blocks_) * panel_size(plan_.channels) : 0);
-    s.tables.row_index = carver.take<int64_t>(plan_.slab_h.positions);
-    s.tables.runs = carver.take<ColumnRun>(plan_.slab_w.positions);
+    for (BlockTables* tables : {&s.tables, &s.tables_ahead}) {
+      tables->row_index = carver.take<int64_t>(plan_.slab_h.positions);
+      tables->runs = carver.take<ColumnRun>(plan_.slab_w.positions);
+    }
+    s.ahead = carver.take<MemoryStretch>(plan_.slab_h.positions * plan_.slab_w.positions);
     return s;
   }
 
@@ -248,11 +267,24 @@ class DirectRun {
     return s.panels;
   }
 
+  // x where a task's image and group begin.
+  const T* x_of(const T* x, const Task& task) const {
+    return x + task.image * problem_.x_image + task.group * problem_.channels;
+  }
+
+  // The pixels that a task reads, channels [first, ...) of them; returns the number of stretches.
+  int64_t list_ahead(const T* x, const Task& task, int64_t first, DirectScratch<T>& s) const {
+    fill_block_tables(plan_, task.block, s.tables_ahead);
+    return list_block(plan_, s.tables_ahead, x_of(x, task) + first, problem_.x_row, problem_.x_column,
+                      std::min(plan_.channels, problem_.channels - first), s.ahead);
+  }
+
+  // Fetches what `next` reads.
   void run_task(const T* x, const Kernel& kernel, const Epilogue<T>& epilogue, T* y, DirectScratch<T>& s,
-                const Task& task) const {
+                const Task& task, const std::optional<Task>& next) const {
     fill_block_tables(plan_, task.block, s.tables);
     const PixelTable& pixels = s.tables.columns == plan_.slab_w.block ? pixels_ : last_pixels_;
-    const T* x_block = x + task.image * problem_.x_image + task.group * problem_.channels;
+    const T* x_block = x_of(x, task);
     if (in_place_)
       x_block += (problem_.h.origin + s.tables.first_row * problem_.h.stride) * problem_.x_row +
                  (problem_.w.origin + s.tables.first_column * problem_.w.stride) * problem_.x_column;
@@ -268,6 +300,11 @@ class DirectRun {
         pack_block(plan_, s.tables, kernels_, x_block + first, problem_.x_row, problem_.x_column, channels,
                    s.slab);
       const T* panels = panels_of(kernel, task, first, channels, s);
+      int64_t ahead = 0;  // stretches
+      if (first + channels < problem_.channels)
+        ahead = list_ahead(x, task, first + channels, s);
+      else if (next)
+        ahead = list_ahead(x, *next, 0, s);
 
       DirectBlock<T> b{};
       b.slab = in_place_ ? x_block + first : s.slab;
@@ -284,13 +321,15 @@ class DirectRun {
       b.addend = epilogue.addend ? epilogue.addend + y_offset : nullptr;
       b.relu = epilogue.relu;
       // Rows that the same rows of taps reach go together; the others' taps would only add zeros.
-      for (int64_t row = 0, next; row < s.tables.rows; row = next) {
+      for (int64_t row = 0, next_row; row < s.tables.rows; row = next_row) {
         const TapRange live = live_taps(problem_.h, s.tables.first_row + row);
-        for (next = row + 1; next < s.tables.rows; ++next)
-          if (live_taps(problem_.h, s.tables.first_row + next) != live) break;
+        for (next_row = row + 1; next_row < s.tables.rows; ++next_row)
+          if (live_taps(problem_.h, s.tables.first_row + next_row) != live) break;
         b.pixel = pixels.pixel.data() + row * s.tables.columns;
         b.out = pixels.out.data() + row * s.tables.columns;
-        b.pixels = (next - row) * s.tables.columns;
+        b.pixels = (next_row - row) * s.tables.columns;
+        b.ahead = s.ahead + ahead * row / s.tables.rows;
+        b.ahead_count = ahead * next_row / s.tables.rows - ahead * row / s.tables.rows;
         b.tap = taps_.data() + live.first * plan_.row_taps;
         b.taps = (live.last - live.first) * plan_.row_taps;
         b.packed = panels + live.first * plan_.row_taps * b.length * tile_.block_filters;

@@ -28,7 +28,6 @@ constexpr int64_t kTasks = 16;             // the splits fill up to about as man
 constexpr int64_t kSplitBlocks = 2;        // blocks that a split has at least
 constexpr int64_t kAddedInNanosecond = 8;  // elements of the splits
 constexpr int64_t kRunPixels = 32;         // between two turns of fetching ahead, which take some lines each
-constexpr int64_t kLineBytes = 64;
 
 template <class T>
 struct GradientScratch {
@@ -39,13 +38,6 @@ struct GradientScratch {
   MemoryStretch* ahead;
   BlockTables tables, tables_ahead;
 };
-
-// The cache lines that hold `elements` elements.
-template <class T>
-MemoryStretch stretch_of(const T* first, int64_t elements) {
-  const auto line = [](const T* at) { return reinterpret_cast<uintptr_t>(at) / kLineBytes; };
-  return {first, static_cast<int64_t>(line(first + elements - 1) - line(first)) + 1};
-}
 
 template <class T>
 class KernelGradientRun {
@@ -272,29 +264,15 @@ class KernelGradientRun {
   // What a block reads that comes after this one.
   void list_ahead(const T* x, const T* grad, const Owner& o, int64_t index, GradientScratch<T>& s,
                   KernelGradientBlock<T>& b) const {
-    const auto add = [&](const T* first, int64_t pixels, int64_t elements, int64_t pixel) {
-      if (elements == pixel) {  // no gaps between pixels
-        elements *= pixels;
-        pixels = 1;
-      }
-      for (int64_t i = 0; i < pixels; ++i) {
-        s.ahead[b.ahead_count] = stretch_of(first + i * pixel, elements);
-        b.ahead_lines += s.ahead[b.ahead_count++].lines;
-      }
-    };
     const Block block = block_at(index);
     const BlockTables& tables = s.tables_ahead;
     fill_block_tables(plan_, block.part, s.tables_ahead);
     for (int64_t n = 0; n < block.images; ++n) {
-      const T* image = image_of(x, o, block.image + n);
-      for (int64_t i = 0; i < plan_.slab_h.positions; ++i)
-        for (int64_t j = 0; j < tables.run_count; ++j)
-          if (tables.row_index[i] >= 0 && tables.runs[j].column >= 0)
-            add(image + (tables.row_index[i] * plan_.w.in + tables.runs[j].column) * shape_.C,
-                tables.runs[j].length, o.channels, shape_.C);
+      b.ahead_count += list_block(plan_, tables, image_of(x, o, block.image + n), plan_.w.in * shape_.C,
+                                  shape_.C, o.channels, s.ahead + b.ahead_count);
       for (int64_t i = 0; i < tables.rows; ++i)
-        add(grad_of(grad, o, block.image + n, tables) + i * plan_.w.out * shape_.K, tables.columns, o.filters,
-            shape_.K);
+        b.ahead_count += list_pixels(grad_of(grad, o, block.image + n, tables) + i * plan_.w.out * shape_.K,
+                                     tables.columns, o.filters, shape_.K, s.ahead + b.ahead_count);
     }
     b.ahead = s.ahead;
   }

@@ -115,6 +115,34 @@ void pack_block(const SlabPlan& plan, const BlockTables& tables, const Conv2dDir
                      tables.run_count, plan.slab_w.positions, channels, plan.pitch, slab});
 }
 
+// The cache lines that hold `elements` elements of each of `pixels` pixels, `pitch` elements apart: returns
+// how many stretches those are, at most one a pixel.
+template <class T>
+int64_t list_pixels(const T* first, int64_t pixels, int64_t elements, int64_t pitch,
+                    MemoryStretch* stretches) {
+  if (elements == pitch) {  // no gaps
+    elements *= pixels;
+    pixels = 1;
+  }
+  const auto line = [](const T* at) { return static_cast<int64_t>(reinterpret_cast<uintptr_t>(at) / 64); };
+  for (int64_t i = 0; i < pixels; ++i, first += pitch)
+    stretches[i] = {first, line(first + elements - 1) - line(first) + 1};
+  return pixels;
+}
+
+// The lines that pack_block would read: at most a stretch a position of the slab.
+template <class T>
+int64_t list_block(const SlabPlan& plan, const BlockTables& tables, const T* x, int64_t x_row,
+                   int64_t x_column, int64_t channels, MemoryStretch* stretches) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < plan.slab_h.positions; ++i)
+    for (int64_t j = 0; j < tables.run_count; ++j)
+      if (const ColumnRun& run = tables.runs[j]; tables.row_index[i] >= 0 && run.column >= 0)
+        count += list_pixels(x + tables.row_index[i] * x_row + run.column * x_column, run.length, channels,
+                             x_column, stretches + count);
+  return count;
+}
+
 // A 1x1 convolution without stride and padding: all pixels of all images may be one row.
 bool is_pointwise(const TapAxis& h, const TapAxis& w);
 

@@ -5,6 +5,7 @@
 // that adds in the order of taps and channels, so no result depends on where a tile begins.
 #include "cpu/kernels/conv2d_direct.hpp"
 
+#include "cpu/kernels/fetch_ahead.hpp"
 #include "cpu/kernels/simd.hpp"
 
 namespace konv::cpu::KONV_ISA {
@@ -214,7 +215,8 @@ KONV_INLINE void fetch_results(Ahead<T>& ahead, int64_t count) {
 }
 
 template <class T, int Vectors, int Rows>
-KONV_INLINE void forward_tile(const DirectBlock<T>& b, int64_t first_pixel, int64_t block, Ahead<T> ahead) {
+KONV_INLINE void forward_tile(const DirectBlock<T>& b, int64_t first_pixel, int64_t block, Ahead<T> ahead,
+                              FetchAhead& next_block) {
   constexpr int B = Vectors * kLanes<T>;
   Vector<T> acc[Rows][Vectors] = {};
   const T* w = b.packed + block * b.packed_taps * b.length * B;
@@ -224,10 +226,11 @@ KONV_INLINE void forward_tile(const DirectBlock<T>& b, int64_t first_pixel, int6
   if (!kFetchesAhead) fetch_results<T, B>(ahead, ahead.pixels);
   for (int64_t t = 0; t < b.taps; ++t) {
     const T* const x = b.slab + b.tap[t];
-    if (fetch_pixels || ahead.lines > 0 || ahead.pixels > 0) {
+    if (fetch_pixels || ahead.lines > 0 || ahead.pixels > 0 || next_block.stretch < next_block.end) {
       for (int64_t l = 0; l < b.length; l += kLine<T>) {
         for (int64_t i = 0; i < ahead.lines; ++i, ahead.panel += kLine<T>) prefetch_to_l2(ahead.panel);
         if (kFetchesAhead) fetch_results<T, B>(ahead, minimum(ahead.step_pixels, ahead.pixels));
+        fetch_some(next_block);
         if (fetch_pixels)
           for (int i = 0; i < Rows; ++i) __builtin_prefetch(x + pixel[Rows + i] + l);
         w = add_products<T, Vectors, Rows>(acc, x + l, pixel, w, minimum(kLine<T>, b.length - l));
@@ -244,9 +247,10 @@ struct ForwardTile {
   const DirectBlock<T>& block;
   int64_t first_pixel, filter_block;
   Ahead<T> ahead;
+  FetchAhead& next_block;
   template <int Rows>
   void run() const {
-    forward_tile<T, Vectors, Rows>(block, first_pixel, filter_block, ahead);
+    forward_tile<T, Vectors, Rows>(block, first_pixel, filter_block, ahead, next_block);
   }
 };
 
@@ -259,6 +263,7 @@ void forward(const DirectBlock<T>& b) {
   const int64_t tile_steps = b.taps * ((b.length + kLine<T> - 1) / kLine<T>), steps = tile_steps * tiles;
   const bool fetch_panels = b.blocks * panel * static_cast<int64_t>(sizeof(T)) > kPanelsInL2 && steps > 0;
   const int64_t lines = fetch_panels ? (panel / kLine<T> + steps - 1) / steps : 0;
+  FetchAhead next_block = fetch_in_turns(b.ahead, b.ahead_count, steps * b.blocks);
   for (int64_t block = 0; block < b.blocks; ++block)
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const int64_t begin = b.pixels * tile / tiles, end = b.pixels * (tile + 1) / tiles;
@@ -276,28 +281,11 @@ void forward(const DirectBlock<T>& b) {
         if (b.finish && b.addend) ahead.addend = b.addend + filter;
         if (!b.stream) ahead.y = b.y + filter;
       }
-      with_rows<kTileRows>(end - begin, ForwardTile<T, Vectors>{b, begin, block, ahead});
+      with_rows<kTileRows>(end - begin, ForwardTile<T, Vectors>{b, begin, block, ahead, next_block});
     }
 }
 
 // ---- gradient of the kernel ----
-
-// Where the fetching of a block's stretches stands.
-struct FetchAhead {
-  const MemoryStretch *stretch, *end;
-  int64_t line;   // of the stretch
-  int64_t lines;  // of a turn
-};
-
-KONV_INLINE void fetch_some(FetchAhead& ahead) {
-  for (int64_t i = 0; i < ahead.lines && ahead.stretch < ahead.end; ++i) {
-    __builtin_prefetch(static_cast<const char*>(ahead.stretch->first) + 64 * ahead.line, 0, 2);
-    if (++ahead.line == ahead.stretch->lines) {
-      ahead.line = 0;
-      ++ahead.stretch;
-    }
-  }
-}
 
 // Rows of the sums, [first, first + Rows) of all (t, l); of one tap, and so neighbours in the slab, unless
 // Taps says that the tile may go on where a tap ends.
@@ -369,7 +357,7 @@ void kernel_gradient(const KernelGradientBlock<T>& b) {
   const bool short_taps = Vectors > 1 && 2 * b.length <= kTileRows;
   const int64_t tiles = short_taps ? tiles_of(b.taps * b.length) : b.taps * tiles_of(b.length);
   const int64_t turns = b.blocks * tiles * b.run_count;
-  FetchAhead ahead{b.ahead, b.ahead + b.ahead_count, 0, turns > 0 ? (b.ahead_lines + turns - 1) / turns : 0};
+  FetchAhead ahead = fetch_in_turns(b.ahead, b.ahead_count, turns);
   for (int64_t block = 0; block < b.blocks; ++block) {
     if (short_taps)
       kernel_gradient_rows<T, Vectors, true>(b, ahead, block, 0, b.taps * b.length);

@@ -47,8 +47,15 @@ struct PanelSource {
   int64_t panel_stride;
 };
 
+// `lines` cache lines from `first` on.
+struct MemoryStretch {
+  const void* first;
+  int64_t lines;
+};
+
 // y[out[p] + k] (+)= sum over taps t and l of slab[pixel[p] + tap[t] + l] * packed[k / B][t][l][k % B]
-// for k in [0, min(filters, B * blocks)), B = block_filters.
+// for k in [0, min(filters, B * blocks)), B = block_filters. Meanwhile fetches `ahead`, which the thread
+// likely reads next, into L2, a few lines for each line of channels.
 template <class T>
 struct DirectBlock {
   const T* slab;
@@ -69,17 +76,13 @@ struct DirectBlock {
   bool stream;    // whole blocks of filters go past the caches: their vectors are aligned in y; the caller
                   // fences
   bool prefetch;  // the slab is x itself, not yet in cache: tiles fetch the pixels of the next one
+  const MemoryStretch* ahead;
+  int64_t ahead_count;
 };
 
 // `pixels` pixels of one output row: where their first lies in the slab and in the gradient.
 struct PixelRun {
   int64_t slab_offset, grad_offset, pixels;
-};
-
-// `lines` cache lines from `first` on.
-struct MemoryStretch {
-  const void* first;
-  int64_t lines;
 };
 
 // sums[t][l][k] (+)= sum over pixels p of slab[pixel[p] + tap[t] + l] * grad[k / B * grad_block +
@@ -101,7 +104,7 @@ struct KernelGradientBlock {
   int64_t sums_row;  // at least blocks * B
   bool accumulate;
   const MemoryStretch* ahead;
-  int64_t ahead_count, ahead_lines;  // stretches, and lines of all of them
+  int64_t ahead_count;
 };
 
 // The same kernels for one width of the tile; block_filters is B in the contracts.
