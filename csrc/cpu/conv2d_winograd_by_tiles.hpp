@@ -4,8 +4,8 @@
 // the tiles read becomes 36 matrices of tiles x channels; for one panel of filters after another
 // come the products with the transformed kernel, which streams by, and the results. During the products the
 // pixels of the next block and the lines of the results are fetched into L2: with 32 or 64 channels and
-// arrays beyond the caches that takes 4 to 11% off (the adjoint, of small images, gains nothing). The kernel at
-// the next point is, too: prepared for one image, it comes from memory.
+// arrays beyond the caches that takes 4 to 11% off (the adjoint, of small images, gains nothing). The kernel
+// at the next point is, too: prepared for one image, it comes from memory.
 #pragma once
 
 #include "cpu/carver.hpp"
