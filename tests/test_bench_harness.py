@@ -127,6 +127,30 @@ def test_a_layer_is_measured():
     assert result["of_mix"] == round(layer.bytes_of("forward") / 1e6, 4)
 
 
+@pytest.mark.parametrize(
+    ("measured", "earlier", "expected"),
+    [
+        ([10.0, 90.0], [], 10.0),  # nothing to compare with
+        ([41.0, 90.0], [100.0, 10.0], 41.0),
+        ([10.0, 39.0, 95.0, 99.0], [100.0], 95.0),
+        ([10.0, 30.0, 20.0, 10.0, 10.0, 99.0], [100.0], 30.0),  # the machine has become slower
+    ],
+)
+def test_a_limit_is_measured_again_where_something_else_took_the_cores(measured, earlier, expected):
+    assert sections._undisturbed(lambda: measured.pop(0), earlier) == expected
+
+
+def test_limits_are_each_compared_with_their_own_kind():
+    answers = {"flops": [10.0, 90.0], (1, 1): [8.0], (1, 4): [2.0, 5.0]}
+
+    class Machine:
+        def ask(self, command, *, read=None, written=None, **how):
+            return answers[command if read is None else (read, written)].pop(0)
+
+    earlier = [sections.Limits(flops=100.0, copy=9.0, mix=3.0)]
+    assert sections._limits(Machine(), (1, 4), earlier) == (90.0, 8.0, 5.0)
+
+
 def test_nothing_wrong_is_timed():
     for konv, other, blamed in ((0.1, 0.1, "konv"), (0.0, 0.1, "konv and other")):
         peers = FakePeer("konv", konv), FakePeer("other", other)
