@@ -401,7 +401,9 @@ def test_a_safetensors_file_of_another_program(tmp_path):
 
 
 def test_what_is_no_file(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        FileNotFoundError, match=r"load_model: filepath must .*, received .* not: '.*nothing'$"
+    ):
         load_model(tmp_path / "nothing")
     with pytest.raises(ValueError, match=r"must be a file, received something else"):
         load_model(tmp_path)
@@ -416,7 +418,7 @@ def test_what_is_no_file(tmp_path):
 
 def test_where_nothing_can_be_saved(tmp_path):
     model = network(trained=False)
-    with pytest.raises(FileNotFoundError, match=r"nowhere'$"):
+    with pytest.raises(FileNotFoundError, match=r"save: the file's folder must exist, received .*nowhere'$"):
         model.save(tmp_path / "nowhere" / "model")
     os.mkfifo(tmp_path / "pipe")
     for what in (tmp_path, tmp_path / "pipe", "/dev/null"):

@@ -317,7 +317,7 @@ def test_where_nothing_can_be_saved_or_loaded(tmp_path):
             ValueError, match=rf"^{name}: model 'unbuilt' \(Sequential\) must have been built"
         ):
             getattr(unbuilt, name)(tmp_path / "w.npz")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"load_weights: filepath must .* not: '.*nothing\.npz'$"):
         model.load_weights(tmp_path / "nothing.npz")
     (tmp_path / "folder.npz").mkdir()
     for name, call in (("save_weights", model.save_weights), ("load_weights", model.load_weights)):

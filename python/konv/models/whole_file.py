@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 
@@ -19,7 +20,10 @@ def check_regular(where: str, filepath: str) -> None:
     ValueError
         If it is something else, such as a folder or a device.
     """
-    _permissions(where, filepath)
+    try:
+        _permissions(where, filepath)
+    except FileNotFoundError:
+        raise _not_there(f"{where}: filepath must be that of a file that exists", filepath) from None
     with open(filepath, "rb"):
         pass
 
@@ -40,7 +44,10 @@ def write_whole(where: str, filepath: str, content: bytes) -> None:
     except FileNotFoundError:
         mode = None
     at_first = 0o666 if mode is None else mode  # of which the umask may take some away
-    os.stat(folder)  # where it isn't there, the error names it, not the temporary file
+    try:
+        os.stat(folder)
+    except FileNotFoundError:
+        raise _not_there(f"{where}: the file's folder must exist", folder) from None
     _discard(temporary)
     file = open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, at_first))  # noqa: SIM115
     ours = os.fstat(file.fileno())
@@ -68,6 +75,10 @@ def write_whole(where: str, filepath: str, content: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _not_there(expected: str, received: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, f"{expected}, received one that does not", received)
 
 
 def _permissions(where: str, filepath: str) -> int:
