@@ -295,12 +295,13 @@ void transform_results_as(const WinogradResults& results) {
     for (int64_t k = 0; k < r.filters; k += kLane) {
       const int64_t count = r.filters - k;
       const float* sums = r.sums + t * kBlock + k;
+      const int64_t sums_pitch = in_register(r.sums_pitch);
       float* y = r.y + patch.offset + k;
       const Vector<float> bias = r.bias ? load_lanes(r.bias + k, count) : Vector<float>{};
       const auto get = [&](int i, int j) __attribute__((always_inline)) {
         const int point = point_at(i, Down::kIn, kAllSums<Down>) * kAllSums<Across> +
                           point_at(j, Across::kIn, kAllSums<Across>);
-        return load(sums + point * r.sums_pitch);
+        return load(sums + point * sums_pitch);
       };
       const auto finish = [&](Vector<float> v, const float* to) __attribute__((always_inline)) {
         if (r.accumulate) v += load_lanes(to, count);

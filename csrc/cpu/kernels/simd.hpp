@@ -55,6 +55,13 @@ KONV_INLINE V in_register(V v) {
   return v;
 }
 
+// A number as it stands: the compiler can't compute its multiples before a loop, where there are more of them
+// than registers.
+KONV_INLINE int64_t in_register(int64_t stride) {
+  asm("" : "+r"(stride));
+  return stride;
+}
+
 // Writes past the caches, for results that no cache could hold; p is aligned to the vector. Whoever streams
 // calls stream_fence() before its task ends, so that other threads see what was written.
 template <class T>
