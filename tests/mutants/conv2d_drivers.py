@@ -257,6 +257,12 @@ MUTANTS = {
             THREADS,
         ),
         (
+            "pixels that lie apart are fetched as one stretch",
+            "s.ahead = carver.take<MemoryStretch>(plan_.slab_h.positions * plan_.slab_w.positions)",
+            "s.ahead = carver.take<MemoryStretch>(plan_.slab_h.positions)",
+            FORWARD,
+        ),
+        (
             "blocks of channels depend on the threads",
             ": kChannels,",
             ": kChannels / get_num_threads(),",

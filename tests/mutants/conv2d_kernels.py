@@ -41,6 +41,14 @@ MUTANTS = {
             NON_FINITE,
         ),
     ],
+    "cpu/kernels/fetch_ahead.hpp": [
+        (
+            "stretches are fetched in no turns",
+            "turns == 0 || lines",
+            "lines",
+            FORWARD,
+        ),
+    ],
     "cpu/kernels/conv2d_direct.cpp": [
         (
             "rows of padding are not zeroed",
