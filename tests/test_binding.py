@@ -187,6 +187,26 @@ def test_what_fails_is_bound_anew_without_what_was_kept(monkeypatch: pytest.Monk
     assert failed
 
 
+def test_what_lacked_memory_is_bound_the_next_time(monkeypatch: pytest.MonkeyPatch, calls: list[int]) -> None:
+    model = residual()
+    expected = model.predict_on_batch(images())
+    usual = calls.copy()
+    _prepared.forget_all()
+    prepare, kernels = NUMPY.kernels.prepare_conv2d, []
+
+    def failing(*arguments: Any) -> Any:
+        kernels.append(arguments[0])
+        if len(kernels) == 2:
+            raise MemoryError
+        return prepare(*arguments)
+
+    monkeypatch.setattr(NUMPY.kernels, "prepare_conv2d", failing)
+    for bound in (False, True):
+        calls.clear()
+        assert_same_bits(model.predict_on_batch(images()), expected)
+        assert (calls == usual) == bound
+
+
 POOLING: dict[str, tuple[Callable[[], Layer], str, Any]] = {
     "max": (lambda: MaxPooling2D(2), "strides", (1, 1)),
     "average": (lambda: AveragePooling2D(2), "padding", "same"),

@@ -52,8 +52,13 @@ class BoundSteps:
         layers can be bound; `arrays` holds what is in the slots before that step."""
         known = self._runs.get(number)
         if known is None or any(_kind(arrays[slot]) != kind for slot, kind in known[0].items()):
-            steps, read = islice(graph.steps, number, None), dict[int, _Kind]()
-            known = self._runs[number] = read, list(self._bind(steps, arrays, read))
+            read, calls = dict[int, _Kind](), list[Call]()
+            try:
+                for call in self._bind(islice(graph.steps, number, None), arrays, read):
+                    calls.append(call)
+            except MemoryError:
+                return calls  # and isn't kept: there may be more memory the next time
+            known = self._runs[number] = read, calls
         return known[1]
 
     def _bind(self, steps: Iterable[Step], arrays: Sequence[Any], read: dict[int, _Kind]) -> Iterable[Call]:
@@ -72,7 +77,7 @@ class BoundSteps:
             try:
                 call = layer.bind(shape, norm=step.norm, relu=step.relu, backend=self._backend)
                 shapes[step.outputs[0]] = layer.compute_output_shape(shape)
-            except _ERRORS:  # as `forward` will tell
+            except (TypeError, ValueError):  # as `forward` will tell
                 return
             if call is None:
                 return
