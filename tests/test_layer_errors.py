@@ -252,8 +252,14 @@ class BuiltAtTheSecondTry(Dense):
         (TypeError, lambda: Dense(3, **NAMED)([np.ones((1, 1))]), r"\(Dense\): inputs must be an array"),
         (
             TypeError,
-            lambda: Dense(3, foo=1),
-            "^Dense: further arguments must be name, trainable, dtype or input_shape, received foo$",
+            lambda: Flatten(foo=1),
+            "^Flatten: arguments must be data_format, name, trainable, dtype, input_shape, received foo$",
+        ),
+        (
+            TypeError,
+            lambda: Dense(3, activaton="relu", foo=1),
+            "^Dense: arguments must be units, activation, use_bias, .*, name, trainable, dtype, input_shape, "
+            r"received activaton, foo; did you mean activation\?$",
         ),
         (TypeError, lambda: Dense(3, **NAMED)(np.ones((1, 1)), training=1), "training must be True or False"),
         (TypeError, lambda: Dense(3, **NAMED).set_weights(3), r"\(Dense\): weights must be a list of arrays"),

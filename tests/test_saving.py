@@ -294,7 +294,7 @@ CONV = "weights/conv2d/kernel"
         (lambda t, h: layer(h, 1)["config"].update(filters=2**31), "kernel.* must have shape"),
         (
             lambda t, h: layer(h, 1)["config"].update(evil=1),
-            "Conv2D: further arguments .* received evil",
+            "Conv2D: arguments must be .* received evil",
         ),
         (
             lambda t, h: layer(h, 1)["config"].update(kernel_initializer="eval"),

@@ -16,7 +16,7 @@ import numpy as np
 from konv import _prepared, _random, initializers, regularizers
 from konv._arguments import Shape, flag, shape_of, shown, snake_case
 from konv.backend import Array, Backend
-from konv.layers.arguments import automatic_name, checked_dtype, checked_name
+from konv.layers.arguments import automatic_name, checked_dtype, checked_name, unknown_arguments
 from konv.layers.context import Context
 from konv.layers.named_errors import building, naming, shaping
 from konv.layers.tensor import Node, Tensor
@@ -107,10 +107,7 @@ class Layer:
         **unknown: Any,
     ) -> None:
         if unknown:
-            raise TypeError(
-                f"{type(self).__name__}: further arguments must be name, trainable, dtype or input_shape, "
-                f"received {', '.join(unknown)}"
-            )
+            raise unknown_arguments(type(self), Layer, list(unknown))
         self.name = (
             automatic_name(snake_case(type(self).__name__))
             if name is None
