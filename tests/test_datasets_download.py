@@ -135,8 +135,8 @@ FAILURES = [
     ("short", r"ValueError: must have 262,144 bytes, received 1,000$"),
     ("long", r"ValueError: must have 262,144 bytes, received more$"),
     ("endless", r"ValueError: must have 262,144 bytes, received more$"),
-    ("silent", r"(ReadTimeout|ConnectionError): .*[Rr]ead timed out"),
-    ("paused", r"ConnectionError: .*[Rr]ead timed out"),
+    ("silent", r"(ReadTimeout|ConnectionError): timed out$"),
+    ("paused", r"ConnectionError: timed out$"),
 ]
 
 
@@ -161,7 +161,9 @@ def test_nobody_listens(tmp_path, monkeypatch):
     url = "http://127.0.0.1:1/"  # a port that only the system may open
     path, (failure,) = download(FILE, [url], tmp_path)
     assert path is None
-    assert re.match(re.escape(url) + "squares.gz: ConnectionError: .*refused", failure)
+    assert re.match(
+        re.escape(url) + r"squares.gz: ConnectionError: \[Errno \d+\] Connection refused$", failure
+    )
 
 
 def test_folder_that_cannot_be_made(server, tmp_path):

@@ -86,7 +86,14 @@ def download(file: Published, mirrors: Sequence[str], folder: Path) -> tuple[Pat
                 mirror + file.name, f"sha256:{file.sha256}", fname=file.name, path=folder, downloader=fetch
             )
         except (OSError, ValueError) as error:  # of the network, of the folder; of the size, of the hash
-            failures.append(f"{mirror}{file.name}: {type(error).__name__}: {error}")
+            failures.append(f"{mirror}{file.name}: {type(error).__name__}: {_first_cause(error)}")
         else:
             return folder / file.name, failures
     return None, failures
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """Return what an error began with: of a network, one line of the system's, not three libraries' around it."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
