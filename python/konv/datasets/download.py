@@ -93,7 +93,7 @@ def download(file: Published, mirrors: Sequence[str], folder: Path) -> tuple[Pat
 
 
 def _first_cause(error: BaseException) -> BaseException:
-    """Return what an error began with: of a network, one line of the system's, not three libraries' around it."""
+    """Return what an error began with: one line of the system's, not what three libraries wrap it in."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return error
