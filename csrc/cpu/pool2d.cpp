@@ -14,7 +14,7 @@
 namespace konv::cpu {
 namespace {
 
-constexpr double kTaskWork = 1 << 16;       // source elements that a task reads at least, about 15 us
+constexpr double kTaskWork = 1 << 15;       // source elements that a task reads at least, about 8 us
 constexpr int64_t kTaskColumns = 256;       // at most: their runs lie on the stack
 constexpr int64_t kChannelGranule = 64;     // so that tasks share no cache line
 constexpr int64_t kDividedBytes = 1 << 19;  // of gradients, for a task: half of L2
@@ -24,14 +24,16 @@ int64_t items_of_task(double task_work, double work, int64_t items) {
   return static_cast<int64_t>(std::clamp(task_work / work, 1.0, static_cast<double>(items)));
 }
 
+// Channels in equal blocks of at most about `most` that share no cache line.
+int64_t channels_of_task(int64_t all_channels, int64_t most) {
+  const int64_t equal = ceil_div(all_channels, ceil_div(all_channels, most));
+  return std::min(all_channels, ceil_div(equal, kChannelGranule) * kChannelGranule);
+}
+
 // Cuts the result (images, rows, columns, channels) into tasks of about task_work source elements.
 struct PoolTasks {
   PoolTasks(int64_t all_rows, int64_t all_columns, int64_t all_channels, double pixel_work, double task_work)
-      : channels(pixel_work * all_channels > task_work
-                     ? std::min(all_channels, ceil_div(items_of_task(task_work, pixel_work, all_channels),
-                                                       kChannelGranule) *
-                                                  kChannelGranule)
-                     : all_channels),
+      : channels(channels_of_task(all_channels, items_of_task(task_work, pixel_work, all_channels))),
         columns(std::min(items_of_task(task_work, pixel_work * channels, all_columns), kTaskColumns)),
         rows(items_of_task(task_work, pixel_work * channels * columns, std::max<int64_t>(1, all_rows))),
         channel_blocks(ceil_div(all_channels, channels)),

@@ -49,6 +49,14 @@ MUTANTS = {
         ("a pixel takes the gradient of its neighbours", ") == here ?", ") <= here ?", MAX_BACKWARD),
     ],
     "cpu/kernels/pool2d.cpp": [
+        (
+            "rows of a window are read from its first row",
+            "++i, row.row.first += r.row_step.source",
+            "++i",
+            SUM,
+        ),
+        ("rows of a window are added to shared channels", "r.channels % kLanes<T> == 0;", "true;", SUM),
+        ("each row of a window ends the mean", "i == r.row.count - 1};", "true};", AVG),
         ("argmax is off by the padding", "r.row.tap * r.window_columns + run.tap", "run.tap", MAX),
         (
             "argmax swaps height and width",

@@ -185,10 +185,30 @@ void max(const PoolRow<T>& r) {
   run_row(r, op, op);
 }
 
+// Windows of many rows and channels are summed row by row, a row with all channels, and the row behind it in
+// memory is fetched meanwhile: the pixels of a whole window lie in more pages than the hardware follows. Only
+// whole vectors: channels that two vectors share would be added twice.
+template <class T>
+KONV_INLINE bool sums_by_rows(const PoolRow<T>& r) {
+  return !r.streamed && r.row.count > 3 && r.pixel_size * static_cast<int64_t>(sizeof(T)) >= 1024 &&
+         r.channels % kLanes<T> == 0;
+}
+
 template <class T>
 void sum(const PoolRow<T>& r) {
-  const Sum<T> op{r.source, target_of(r)};
-  run_row(r, op, SumSpread<T>{op});
+  if (!sums_by_rows(r)) {
+    const Sum<T> op{r.source, target_of(r)};
+    return run_row(r, op, SumSpread<T>{op});
+  }
+  PoolRow<T> row = r;
+  row.row.count = 1;
+  for (int64_t i = 0; i < r.row.count; ++i, row.row.first += r.row_step.source) {
+    const int64_t next = (row.row.first + 1) * r.source_row;
+    row.ahead = r.source + next;
+    row.ahead_count = r.channels == r.pixel_size ? minimum(r.source_row, r.source_left - next) : 0;
+    const Sum<T> op{r.source, {r.result, false}, i == 0, i == r.row.count - 1};
+    run_row(row, op, SumSpread<T>{op});
+  }
 }
 
 template <class T, class Index>

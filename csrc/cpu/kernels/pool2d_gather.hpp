@@ -172,6 +172,7 @@ struct Sum {
   static constexpr bool kUnrolled = true;
   const T* source;
   Target<T> result;
+  bool begins = true, ends = true;  // else the result holds the sum of earlier rows, or later ones follow
   template <int Lanes, int Vectors, int Columns>
   [[gnu::always_inline]] void gather(const Run& run, int64_t from, int64_t to) const {
     // The rows of a window are summed apart: one chain over a large window would lose most of its digits.
@@ -191,7 +192,11 @@ struct Sum {
 #pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) sum[v] += addend[v];
     });
-    const T divisor = static_cast<T>(run.divisor);
+    if (!begins) {
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) sum[v] = load_chunk<Lanes>(result.data + to + v * Lanes) + sum[v];
+    }
+    const T divisor = ends ? static_cast<T>(run.divisor) : 1;
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v)
       result.template put<Lanes>(to + v * Lanes, divisor == 1 ? sum[v] : sum[v] / divisor);
