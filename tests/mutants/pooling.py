@@ -56,7 +56,7 @@ MUTANTS = {
             SUM,
         ),
         ("rows of a window are added to shared channels", "r.channels % kLanes<T> == 0;", "true;", SUM),
-        ("each row of a window ends the mean", "i == r.row.count - 1};", "true};", AVG),
+        ("each row of a window ends the mean", "i == parts - 1};", "true};", AVG),
         ("argmax is off by the padding", "r.row.tap * r.window_columns + run.tap", "run.tap", MAX),
         (
             "argmax swaps height and width",

@@ -196,17 +196,17 @@ KONV_INLINE bool sums_by_rows(const PoolRow<T>& r) {
 
 template <class T>
 void sum(const PoolRow<T>& r) {
-  if (!sums_by_rows(r)) {
-    const Sum<T> op{r.source, target_of(r)};
-    return run_row(r, op, SumSpread<T>{op});
-  }
+  const bool by_rows = sums_by_rows(r);
+  const int64_t parts = by_rows ? r.row.count : 1;
   PoolRow<T> row = r;
-  row.row.count = 1;
-  for (int64_t i = 0; i < r.row.count; ++i, row.row.first += r.row_step.source) {
-    const int64_t next = (row.row.first + 1) * r.source_row;
-    row.ahead = r.source + next;
-    row.ahead_count = r.channels == r.pixel_size ? minimum(r.source_row, r.source_left - next) : 0;
-    const Sum<T> op{r.source, {r.result, false}, i == 0, i == r.row.count - 1};
+  for (int64_t i = 0; i < parts; ++i, row.row.first += r.row_step.source) {
+    if (by_rows) {
+      const int64_t next = (row.row.first + 1) * r.source_row;
+      row.row.count = 1;
+      row.ahead = r.source + next;
+      row.ahead_count = r.channels == r.pixel_size ? minimum(r.source_row, r.source_left - next) : 0;
+    }
+    const Sum<T> op{r.source, target_of(r), i == 0, i == parts - 1};
     run_row(row, op, SumSpread<T>{op});
   }
 }
