@@ -120,6 +120,8 @@ def _points(measured: Sequence[Mapping[str, Any]], konv: bool) -> list[tuple[flo
 
 
 def _draw_roofline(axis: Any, found: Mapping[str, Any]) -> None:
+    from matplotlib.ticker import LogFormatter
+
     peak, bandwidth = found["limits"]["gflops"], found["limits"]["gbps"]
     peers, konv = _points(found["layers"], konv=False), _points(found["layers"], konv=True)
     if peers:
@@ -131,6 +133,9 @@ def _draw_roofline(axis: Any, found: Mapping[str, Any]) -> None:
         ends, [min(peak, bandwidth * x) for x in ends], color="black", linewidth=0.8, label="measured roof"
     )
     axis.set(xscale="log", yscale="log", xlabel="operations of the direct algorithm a byte", ylabel="GFLOP/s")
+    for one in (axis.xaxis, axis.yaxis):  # plain numbers, also between the powers of ten where few layers are
+        one.set_major_formatter(LogFormatter())
+        one.set_minor_formatter(LogFormatter())
     axis.set_title("roofline: above it, Winograd needs fewer operations", loc="left", fontsize=10)
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=7, frameon=False)
