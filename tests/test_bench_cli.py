@@ -134,6 +134,10 @@ def test_a_folder_that_can_not_be_written_to(tmp_path, monkeypatch, capsys):
             ["--layers", "mnist_1", "--python", "torch=/no/python"],
             "[Errno 2] No such file or directory: '/no/python'",
         ),
+        (
+            ["--layers", "mnist_1", "--python", "torch=~/no/python"],
+            f"[Errno 2] No such file or directory: '{os.path.expanduser('~/no/python')}'",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -146,4 +146,4 @@ def _interpreter(text: str) -> tuple[str, str]:
     library, _, python = text.partition("=")
     if library not in LIBRARIES or not python:
         raise argparse.ArgumentTypeError(f"must be LIBRARY=PYTHON, received {text!r}")
-    return library, python
+    return library, os.path.expanduser(python)  # which not every shell does behind a =
