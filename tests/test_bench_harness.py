@@ -140,7 +140,7 @@ def test_a_limit_is_measured_again_where_something_else_took_the_cores(measured,
     assert sections._undisturbed(lambda: measured.pop(0), earlier) == expected
 
 
-def test_limits_are_each_compared_with_their_own_kind():
+def test_flops_are_compared_with_flops_and_bandwidths_with_copies():
     answers = {"flops": [10.0, 90.0], (1, 1): [8.0], (1, 4): [2.0, 5.0]}
 
     class Machine:
