@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from konv.initializers import Initializer
-from konv.layers import Dense
+from konv.layers import Dense, Layer
 from konv.layers.variable import Variable
 from konv.optimizers import SGD, Adam, Optimizer
 from tolerance import assert_same_bits
@@ -37,6 +37,15 @@ def test_value_is_read_only() -> None:
     variable.assign(np.ones((3, 2)))
     with pytest.raises(ValueError, match="read-only"):
         variable.value[...] = 0.0
+
+
+@pytest.mark.parametrize("shape", [(3, 2), ()])
+def test_value_stays_read_only(shape: tuple[int, ...]) -> None:
+    variable = Layer().add_weight("mine", shape, "ones")
+    for value in (variable.value, variable.value.view(), variable.value.T):
+        with pytest.raises(ValueError, match="cannot set WRITEABLE flag"):
+            value.flags.writeable = True
+        assert not isinstance(value.base, np.ndarray) or not value.base.flags.writeable
 
 
 def test_copies_are_of_the_caller() -> None:

@@ -69,7 +69,7 @@ class Variable:
 
     @property
     def value(self) -> Array:
-        """The array, read-only: `assign` changes it."""
+        """The array, read-only for good: `assign` changes it."""
         return self._arrays()[1]
 
     def _arrays(self) -> _Arrays:
@@ -147,6 +147,6 @@ class Variable:
 
 
 def _with_view(array: NDArray) -> _Arrays:
-    view = array.view()
-    view.flags.writeable = False
-    return array, view
+    """Return an array, and itself read-only: over a buffer that is, for a plain view's `flags.writeable` may
+    be set again, and the change would go unseen."""
+    return array, np.asarray(memoryview(array).toreadonly())
