@@ -149,4 +149,4 @@ class Variable:
 def _with_view(array: NDArray) -> _Arrays:
     """Return an array, and itself read-only: over a buffer that is, for a plain view's `flags.writeable` may
     be set again, and the change would go unseen."""
-    return array, np.asarray(memoryview(array).toreadonly())
+    return array, np.asarray(array.data.toreadonly())
