@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,3 +117,15 @@ class ClassWeights:
             per_label = broadcast_weights(where, given, weights.shape)
             weights = weights * per_label
         return Examples(batch.x, batch.y, [weights])
+
+
+def class_weights_of(where: str, given: Any, output_names: Sequence[str]) -> ClassWeights | None:
+    """Take a `class_weight`, for a model whose outputs have names."""
+    if given is None:
+        return None
+    if len(output_names) > 1:
+        raise ValueError(
+            f"{where}: class_weight must be None for a model of several outputs "
+            f"({', '.join(output_names)}), use sample_weight; received {shown(given)}"
+        )
+    return ClassWeights(where, given)

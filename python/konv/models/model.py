@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from konv import callbacks as cb
-from konv._arguments import at_least, flag, optional_count, real, shown
+from konv._arguments import at_least, flag, optional_count, real
 from konv.models import saving, weights_files
 from konv.models.compiled import CompiledModel
-from konv.models.examples import ClassWeights, Examples
+from konv.models.examples import Examples, class_weights_of
 from konv.models.feed import Feed, validation_due, validation_feed
 from konv.models.predictions import Predictions
 from konv.models.scores import Scores
@@ -148,7 +148,7 @@ class Model(CompiledModel):
             steps,
             validation_split if validation_data is None else 0.0,
         )
-        class_weights = self._class_weights(where, class_weight)
+        class_weights = class_weights_of(where, class_weight, self.output_names)
         validation = validation_feed(
             self,
             held_out if validation_data is None else validation_data,
@@ -298,7 +298,7 @@ class Model(CompiledModel):
         where = "train_on_batch"
         signature, batch, return_dict = self._batch(where, (x, y, sample_weight), return_dict)
         scores = Scores(signature.objective)
-        class_weights = self._class_weights(where, class_weight)
+        class_weights = class_weights_of(where, class_weight, self.output_names)
         train_step(where, self, signature.objective, batch, scores, class_weights)
         return _as_returned(scores.logs(), return_dict)
 
@@ -371,16 +371,6 @@ class Model(CompiledModel):
         if not self.compiled:
             raise ValueError(f"{where}: {self.label} must be compiled first, call compile(optimizer, loss)")
         return Signature(self, where)
-
-    def _class_weights(self, where: str, class_weight: Any) -> ClassWeights | None:
-        if class_weight is None:
-            return None
-        if len(self.output_names) > 1:
-            raise ValueError(
-                f"{where}: class_weight must be None for a model of several outputs "
-                f"({', '.join(self.output_names)}), use sample_weight; received {shown(class_weight)}"
-            )
-        return ClassWeights(where, class_weight)
 
 
 def _as_returned(logs: cb.Logs, return_dict: bool) -> Any:
