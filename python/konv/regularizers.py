@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from konv._argument_names import KnowingArguments
 from konv._arguments import call_text, class_and_config, instance, real
 from konv.backend import Array
 from konv.ops.arguments import arrays
@@ -20,7 +21,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-class Regularizer:
+class Regularizer(KnowingArguments):
     """Base of regularizers. A subclass defines both methods and, if it has arguments, `get_config`.
 
     Examples

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from konv._argument_names import KnowingArguments
 from konv._arguments import at_least, shown
 from konv.callbacks.state import StateReader
 
 Logs = dict[str, Any]
 
 
-class Callback:
+class Callback(KnowingArguments):
     """Base of callbacks. A subclass defines the hooks that it needs.
 
     Every hook takes `logs` last: a dict of numbers by name, or None where there are none. One dict goes to

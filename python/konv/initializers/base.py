@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from konv._argument_names import KnowingArguments
 from konv._arguments import call_text, real, require_memory, shape_of, shown
 from konv.backend import NDArray
 
 LARGEST = float(np.finfo(np.float32).max)
 
 
-class Initializer:
+class Initializer(KnowingArguments):
     """Base of initializers. A subclass defines `__call__` and, if it has arguments, `get_config`.
 
     Examples

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -52,19 +51,3 @@ def checked_dtype(where: str, dtype: Any) -> np.dtype[Any]:
     if dtype not in _DTYPES:
         raise ValueError(message)
     return _DTYPES[dtype]
-
-
-def unknown_arguments(cls: type, base: type, unknown: list[str]) -> TypeError:
-    """Return the error of a layer given arguments that neither its class nor the base of layers takes."""
-    from difflib import get_close_matches
-
-    known = [
-        name
-        for name, parameter in {**signature(cls).parameters, **signature(base).parameters}.items()
-        if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
-    ]
-    close = get_close_matches(unknown[0], known, 1)
-    meant = f"; did you mean {close[0]}?" if close else ""
-    return TypeError(
-        f"{cls.__name__}: arguments must be {', '.join(known)}, received {', '.join(unknown)}{meant}"
-    )

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from konv import _prepared, _random, initializers, regularizers
+from konv._argument_names import argument_names, unknown_arguments
 from konv._arguments import Shape, flag, shape_of, shown, snake_case
 from konv.backend import Array, Backend
-from konv.layers.arguments import automatic_name, checked_dtype, checked_name, unknown_arguments
+from konv.layers.arguments import automatic_name, checked_dtype, checked_name
 from konv.layers.context import Context
 from konv.layers.named_errors import building, naming, shaping
 from konv.layers.tensor import Node, Tensor
@@ -107,7 +108,8 @@ class Layer:
         **unknown: Any,
     ) -> None:
         if unknown:
-            raise unknown_arguments(type(self), Layer, list(unknown))
+            known = dict.fromkeys([*argument_names(type(self)), *argument_names(Layer)])
+            raise unknown_arguments(type(self).__name__, list(known), list(unknown))
         self.name = (
             automatic_name(snake_case(type(self).__name__))
             if name is None

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from konv._argument_names import KnowingArguments
 from konv._arguments import call_text, snake_case, text
 from konv.backend import NDArray
 from konv.losses.arguments import as_array
@@ -18,7 +19,7 @@ Gradient = Callable[[Any], NDArray]
 """`scale -> the gradient of sum(scale * values)`; scale is a float or an array of the shape of the values."""
 
 
-class Loss:
+class Loss(KnowingArguments):
     """Base of losses: a value for each sample, and its gradient.
 
     A loss of one's own defines `per_sample` and, if it has arguments, `get_config`.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from konv._argument_names import KnowingArguments
 from konv._arguments import call_text, snake_case, text
 from konv.backend import NDArray
 from konv.losses.arguments import as_array
@@ -44,7 +45,7 @@ class Mean:
         return self.total / self.count if self.count else 0.0
 
 
-class Metric:
+class Metric(KnowingArguments):
     """Base of metrics: the mean of `per_sample` over all samples since the last reset.
 
     A metric of one's own defines `per_sample` and, if it has arguments, `get_config`.

@@ -8,6 +8,7 @@ from typing import Any
 
 from konv import _random, optimizers
 from konv import callbacks as cb
+from konv._argument_names import knowing_arguments
 from konv._arguments import class_and_config, shown
 from konv.callbacks.state import State
 from konv.layers.context import Context
@@ -44,6 +45,7 @@ class CompiledModel(GraphModel):
     _states: Sequence[State] = ()
     _tell: cb.CallbackList | None = None  # of the last `fit`
 
+    @knowing_arguments
     def compile(
         self,
         optimizer: Any,

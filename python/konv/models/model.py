@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from konv import callbacks as cb
+from konv._argument_names import knowing_arguments
 from konv._arguments import at_least, flag, optional_count, real
 from konv.models import saving, weights_files
 from konv.models.compiled import CompiledModel
@@ -59,6 +60,7 @@ class Model(CompiledModel):
     ([(None, 2), (None, 3)], 23)
     """
 
+    @knowing_arguments
     def fit(
         self,
         x: Any,
@@ -189,6 +191,7 @@ class Model(CompiledModel):
             tell("on_train_end", logs=logs)
         return history
 
+    @knowing_arguments
     def evaluate(
         self,
         x: Any,
@@ -237,6 +240,7 @@ class Model(CompiledModel):
             print(f"Test: {cb.logs_text(logs)}")
         return _as_returned(logs, return_dict)
 
+    @knowing_arguments
     def predict(
         self,
         x: Any,
@@ -286,6 +290,7 @@ class Model(CompiledModel):
             tell("on_predict_end")
         return self._as_given(predictions.joined())
 
+    @knowing_arguments
     def train_on_batch(
         self,
         x: Any,
@@ -302,6 +307,7 @@ class Model(CompiledModel):
         train_step(where, self, signature.objective, batch, scores, class_weights)
         return _as_returned(scores.logs(), return_dict)
 
+    @knowing_arguments
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -312,6 +318,7 @@ class Model(CompiledModel):
         test_step(where, self, signature.objective, batch, scores, penalty(self))
         return _as_returned(scores.logs(), return_dict)
 
+    @knowing_arguments
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch of inputs, as `predict` does."""
         return self._as_given(self._predict_step(Signature(self, "predict_on_batch").inputs(x)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from konv._argument_names import KnowingArguments
 from konv._arguments import call_text, class_and_config, real, shown, snake_case, text
 from konv.backend import Array, route
 from konv.layers.variable import Variable
@@ -15,7 +16,7 @@ from konv.optimizers import schedules
 from konv.optimizers.schedules import LearningRateSchedule
 
 
-class Optimizer:
+class Optimizer(KnowingArguments):
     """Base of optimizers. A subclass defines `update` and, if it has more arguments, `get_config`.
 
     At most one of the three clips may be given; one of 0 clips nothing, as in Keras.

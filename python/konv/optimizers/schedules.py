@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
+from konv._argument_names import KnowingArguments
 from konv._arguments import at_least, call_text, class_and_config, flag, instance, real, shown, text
 
 __all__ = [
@@ -28,7 +29,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-class LearningRateSchedule:
+class LearningRateSchedule(KnowingArguments):
     """Base of schedules. A subclass defines `__call__` and, if it has arguments, `get_config`.
 
     Examples
