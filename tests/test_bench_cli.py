@@ -108,6 +108,25 @@ def test_bad_arguments(arguments, message):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["layers", "--peers", "onnxruntime"], "onnxruntime has no part in layers"),
+        (["--layers", "mnist_1", "--peers", "torch", "jax"], "jax has no part in layers"),
+        (["calls", "epoch", "--peers", "torch"], "torch has no part in calls, epoch"),
+        (
+            ["inference", "--isa", "baseline", "--peers", "onnxruntime"],
+            "onnxruntime held to baseline has no part in inference",
+        ),
+    ],
+)
+def test_a_peer_without_a_part(arguments, message, capsys):
+    pythons = (f"--python={name}={sys.executable}" for name in ("torch", "onnxruntime", "jax"))
+    with pytest.raises(SystemExit, match="2"):
+        main(["bench", *arguments, *pythons])
+    assert capsys.readouterr().err.startswith(f"konv bench: argument --peers: {message} (see")
+
+
 def test_a_peer_that_is_not_installed(monkeypatch, capsys):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))

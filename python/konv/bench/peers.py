@@ -138,6 +138,12 @@ class Peer:
                 pipe.close()
 
 
+def peers_of(library: str, subject: str, isa: str | None) -> tuple[str, ...]:
+    """Return the peers of a library for what is measured, held to an instruction set if there is one."""
+    described = LIBRARIES[library]
+    return described.peers.get(subject, ()) if isa is None or described.any_isa else ()
+
+
 def environment(threads: int, isa: str | None) -> dict[str, str]:
     """Return the variables that hold every library to as many threads and to an instruction set."""
     names = ("KONV_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -162,8 +168,7 @@ def started(subject: str, pythons: Mapping[str, str], threads: int, isa: str | N
     with ExitStack() as stack:
         peers = []
         for library, python in pythons.items():
-            described = LIBRARIES[library]
-            for name in described.peers.get(subject, ()) if isa is None or described.any_isa else ():
+            for name in peers_of(library, subject, isa):
                 peers.append(Peer(name, python, threads, isa))
                 stack.callback(peers[-1].close)
         yield peers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from konv.models.whole_file import write_whole
 
 TURNS = Turns(rounds=7, seconds=0.05)
 QUICK = Turns(rounds=3, seconds=0.02)
-SECTIONS = ("layers", "step", "epoch", "inference", "calls")
+# What each makes ready to be measured.
+SECTIONS = {"layers": "layer", "step": "step", "epoch": "epoch", "inference": "network", "calls": "call"}
 DEFAULT_LISTS = ("classic", "memory")
 DRAWN_SECTIONS = {"layers", "step", "inference"}
 DEFAULT_SECTIONS = ("layers", "step", "inference", "calls")
@@ -87,15 +88,7 @@ def run(options: argparse.Namespace) -> None:
             options.parser.error(f"argument --plot: draws only {', '.join(sorted(DRAWN_SECTIONS))}")
         if not can_plot():
             raise ImportError("--plot needs matplotlib, which is not installed")
-    pythons = peers.installed(dict(options.python))
-    if options.peers is not None:
-        missing = [name for name in options.peers if name not in pythons]
-        if missing:
-            options.parser.error(
-                f"argument --peers: {missing[0]} must be installed, or --python {missing[0]}=PYTHON name an "
-                "interpreter that has it"
-            )
-        pythons = {name: python for name, python in pythons.items() if name in ("konv", *options.peers)}
+    pythons = _interpreters(options, chosen)
     turns = QUICK if options.quick else TURNS
     turns = turns._replace(rounds=options.rounds or turns.rounds)
     threads = options.threads or konv.config.get_num_threads()
@@ -121,6 +114,23 @@ def run(options: argparse.Namespace) -> None:
     if options.plot is not None:
         plot.draw(report, options.plot)
         print(f"saved {options.plot}")
+
+
+def _interpreters(options: argparse.Namespace, chosen: Sequence[str]) -> dict[str, str]:
+    """Return the interpreter of each library that takes part."""
+    pythons = peers.installed(dict(options.python))
+    if options.peers is None:
+        return pythons
+    for name in options.peers:
+        if name not in pythons:
+            options.parser.error(
+                f"argument --peers: {name} must be installed, or --python {name}=PYTHON name an "
+                "interpreter that has it"
+            )
+        if not any(peers.peers_of(name, SECTIONS[section], options.isa) for section in chosen):
+            held = "" if options.isa is None else f" held to {options.isa}"
+            options.parser.error(f"argument --peers: {name}{held} has no part in {', '.join(chosen)}")
+    return {name: python for name, python in pythons.items() if name in ("konv", *options.peers)}
 
 
 def _section(text: str) -> str:
