@@ -18,7 +18,7 @@ SETTINGS = {"mnist": (3, 128, 0.985), "fashion_mnist": (3, 128, 0.89), "digits":
 
 name = (sys.argv[1] if len(sys.argv) > 1 else "mnist").replace("-", "_")
 if name not in SETTINGS:
-    sys.exit(f"mnist_cnn.py: DATASET must be one of {', '.join(SETTINGS)}, received {name!r}")
+    sys.exit(f"mnist_cnn.py: DATASET must be one of {', '.join(SETTINGS)}, received {sys.argv[1]!r}")
 epochs, batch_size, accuracy_to_reach = SETTINGS[name]
 dataset = getattr(datasets, name)
 set_random_seed(1)
