@@ -202,7 +202,7 @@ void WinogradByPanels::run_task(const float* packed, const Epilogue<float>& epil
         std::min(block_channels_, last ? problem.channels : problem.channels - c - channels) * taps_size;
     WinogradProducts p{};
     p.tile_pitch = points.tile_pitch;
-    p.channels = channels;
+    p.channels = {1, channels, channels};
     p.panel = s.panel;
     p.accumulate = c > 0;
     for (int64_t point = 0; point < kWinogradPoints; ++point) {

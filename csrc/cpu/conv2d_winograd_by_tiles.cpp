@@ -28,7 +28,11 @@ constexpr int64_t kLeastPanels = 4;
 
 }  // namespace
 
-WinogradByTiles::WinogradByTiles(const ConvProblem& problem) : steps_(problem) {
+WinogradByTiles::WinogradByTiles(const ConvProblem& problem)
+    : WinogradByTiles(problem, {1, problem.channels, 1, problem.channels}) {}
+
+WinogradByTiles::WinogradByTiles(const ConvProblem& problem, const BlockChannels& channels)
+    : steps_(problem), channels_(channels) {
   const int64_t units = steps_.units(), unit_tiles = steps_.unit_tiles(), tiles = steps_.tiles();
   const int threads = steps_.threads();
   const bool few = steps_.plan().adjoint || tiles < kFewTiles * threads;
@@ -107,6 +111,17 @@ WinogradByTiles::Task WinogradByTiles::task_at(int64_t index) const {
           panels * split / splits_, panels * (split + 1) / splits_};
 }
 
+// Of a block of `channels`, those whose kernel is not zero there.
+ChannelRuns WinogradByTiles::channels_at(int64_t point, int64_t channels) const {
+  if (channels < steps_.problem().channels) return {1, channels, channels};
+  constexpr int64_t kInfinity = kWinogradAxisPoints - 1;
+  const bool down = point / kWinogradAxisPoints == kInfinity,
+             across = point % kWinogradAxisPoints == kInfinity;
+  const int64_t rows = down ? channels_.last_down : channels_.rows;
+  if (across) return {rows, channels_.row, channels_.last_across};
+  return {1, rows * channels_.row, rows * channels_.row};
+}
+
 void WinogradByTiles::run_task(const float* x, const float* packed, Epilogue<float> epilogue, float* y,
                                const Scratch& s, const Task& task, const Task& next) const {
   const auto [group, first_unit, last_unit, first_panel, last_panel] = task;
@@ -114,7 +129,7 @@ void WinogradByTiles::run_task(const float* x, const float* packed, Epilogue<flo
   WinogradPatches patches = s.patches;
   const bool adjoint = steps_.plan().adjoint, streamed = steps_.streams_results();
   const int64_t unit_tiles = steps_.unit_tiles(), B = steps_.kernels().block_filters;
-  const int64_t steps = (last_panel - first_panel) * kWinogradPoints;
+  const int64_t point_pitch = point_size(), steps = (last_panel - first_panel) * kWinogradPoints;
   y += group * problem.filters;
   if (epilogue.bias) epilogue.bias += group * problem.filters;
   if (epilogue.addend) epilogue.addend += group * problem.filters;
@@ -128,7 +143,9 @@ void WinogradByTiles::run_task(const float* x, const float* packed, Epilogue<flo
     const int64_t ahead = ends ? next.first_unit * unit_tiles : first + count,
                   ahead_count = std::min(count, steps_.tiles() - ahead);
     const float* ahead_x = x + (ends ? next.group : group) * problem.channels;
+    int64_t step = 0, fetched = 0;
     for (int64_t panel = first_panel; panel < last_panel; ++panel) {
+      int64_t fetched_results = 0;
       for (int64_t c = 0; c < problem.channels; c += kChannels) {
         const int64_t channels = std::min(kChannels, problem.channels - c);
         if (panel == first_panel || problem.channels > kChannels)
@@ -136,24 +153,24 @@ void WinogradByTiles::run_task(const float* x, const float* packed, Epilogue<flo
                                 false);
         WinogradProducts p{};
         p.tile_pitch = s.points.tile_pitch;
-        p.channels = channels;
         p.panel = packed + group * group_size() + panel * panel_size() + c * B;
         p.accumulate = c > 0;
         for (int64_t point = 0; point < kWinogradPoints; ++point) {
           const auto [begin, after] = steps_.tiles_at(point, patches);
           p.tiles = after - begin;
+          p.channels = channels_at(point, channels);
           p.points = s.points.first + point * s.points.point_pitch + begin * s.points.tile_pitch;
           p.sums = s.sums.first + point * s.sums.point_pitch + begin * s.sums.tile_pitch;
-          p.ahead = p.panel + point_size();
+          p.ahead = p.panel + point_pitch;
           steps_.kernels().products(p);
-          p.panel += point_size();
+          p.panel += point_pitch;
           if (c > 0 || adjoint) continue;
-          const int64_t step = (panel - first_panel) * kWinogradPoints + point;
-          for (int64_t t = ahead_count * step / steps; t < ahead_count * (step + 1) / steps; ++t)
-            steps_.fetch_data(ahead_x, std::min(problem.channels, kChannels), steps_.source_of(ahead + t));
+          for (step += ahead_count; fetched * steps < step; ++fetched)
+            steps_.fetch_data(ahead_x, std::min(problem.channels, kChannels),
+                              steps_.source_of(ahead + fetched));
           if (streamed) continue;
-          for (int64_t t = count * point / kWinogradPoints; t < count * (point + 1) / kWinogradPoints; ++t)
-            steps_.fetch_results(y, patches.result[t], panel);
+          for (; fetched_results * kWinogradPoints < count * (point + 1); ++fetched_results)
+            steps_.fetch_results(y, patches.result[fetched_results], panel);
         }
       }
       steps_.transform_results(s.sums, patches, panel, epilogue, y);

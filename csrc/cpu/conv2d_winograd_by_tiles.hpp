@@ -13,9 +13,18 @@
 
 namespace konv::cpu {
 
+// Channels in `rows` rows, `row` in each, as of blocks of pixels (conv2d_space_to_depth.hpp). The last tap
+// down is zero but for the first `last_down` rows, the last one across but for the first `last_across`
+// channels of each. Of a transformed kernel the points at infinity are the last taps: where those are zero,
+// products leave the channels out.
+struct BlockChannels {
+  int64_t rows, row, last_down, last_across;
+};
+
 class WinogradByTiles {
  public:
   explicit WinogradByTiles(const ConvProblem& problem);
+  WinogradByTiles(const ConvProblem& problem, const BlockChannels& channels);
 
   int64_t packed_bytes() const;
   void pack(const float* kernel, float* packed) const;
@@ -38,10 +47,12 @@ class WinogradByTiles {
   int64_t group_size() const { return steps_.panels() * panel_size(); }
   Scratch carve(Carver& carver) const;
   Task task_at(int64_t index) const;
+  ChannelRuns channels_at(int64_t point, int64_t channels) const;
   void run_task(const float* x, const float* packed, Epilogue<float> epilogue, float* y, const Scratch& s,
                 const Task& task, const Task& next) const;
 
   WinogradSteps steps_;
+  BlockChannels channels_;
   int64_t tasks_, splits_;  // of the units; each for a share of the panels
   int64_t block_tiles_;     // at a time
 };

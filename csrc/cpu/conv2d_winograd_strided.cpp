@@ -252,7 +252,7 @@ class PhasedWinogradRun {
       q.points = s.points;
       q.tile_pitch = tile_pitch_;
       q.tiles = s.now.count;
-      q.channels = channels_;
+      q.channels = {1, channels_, channels_};
       q.panel = packed + group * group_size() + panel * panel_size() + phase.first_matrix * matrix_size();
       q.sums = s.sums;
       for (int64_t point = 0; point < phase.points(); ++point) {

@@ -76,6 +76,18 @@ MUTANTS = {
     ],
     "cpu/conv2d_winograd_space_to_depth.cpp": [
         ("the bias of blocks is that of their first pixel", "c += shape.C)", "c += channels)", TRANSPOSED),
+        (
+            "a last tap is taken for a filling one",
+            "axis.window - (block_taps(axis) - 1) * axis.stride",
+            "block_taps(axis) * axis.stride - axis.window + 1",
+            FORWARD,
+        ),
+        (
+            "rows and columns of a block are exchanged",
+            "last_taps(shape.h), last_taps(shape.w) * shape.C",
+            "last_taps(shape.w), last_taps(shape.h) * shape.C",
+            FORWARD,
+        ),
     ],
     "cpu/kernels/space_to_depth.cpp": [
         ("rows above the image are read", "i >= first && i < last", "first >= 0 && i < last", FORWARD),
@@ -368,13 +380,14 @@ MUTANTS = {
         ),
         (
             "a product loses its last channel",
-            "c < channels; ++c, panel += kBlock",
-            "c < channels - 1; ++c, panel += kBlock",
+            "end = points + p.channels.length;",
+            "end = points + p.channels.length - 1;",
             FORWARD,
         ),
+        ("a run of channels follows the one before", "    points += gap;\n", "", FORWARD),
         (
             "earlier blocks of channels are forgotten",
-            "if (accumulate)\n#pragma",
+            "if (p.accumulate)\n#pragma",
             "if (false)\n#pragma",
             FORWARD,
         ),
@@ -458,7 +471,19 @@ MUTANTS = {
             "  if (false) steps_.begin_adjoint",
             GRAD_X,
         ),
-        ("every point has the first's kernel", "          p.panel += point_size();\n", "", FORWARD),
+        ("every point has the first's kernel", "          p.panel += point_pitch;\n", "", FORWARD),
+        (
+            "a block of channels is taken for all of them",
+            "if (channels < steps_.problem().channels) return",
+            "if (false) return",
+            FORWARD,
+        ),
+        (
+            "the last taps down are those across",
+            "down ? channels_.last_down : channels_.rows;",
+            "across ? channels_.last_down : channels_.rows;",
+            FORWARD,
+        ),
         (
             "the last channels of the kernel are not transformed",
             "ceil_div(problem.channels, kPackChannels)",

@@ -237,25 +237,45 @@ void fetch(const WinogradPixels& p) {
 // ---- products ----
 
 template <int Rows>
-KONV_INLINE void product_tile(const float* points, int64_t tile_pitch, const float* panel, int64_t channels,
-                              float* sums, bool accumulate, const float* ahead) {
+KONV_INLINE void product_tile(const WinogradProducts& p, const float* points, float* sums,
+                              const float* ahead) {
   Vector<float> acc[Rows][kVectors] = {};
-  if (accumulate)
+  if (p.accumulate)
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
       for (int j = 0; j < kVectors; ++j) acc[i][j] = load(sums + i * kBlock + j * kLane);
-  const float* a[Rows];
-  for (int i = 0; i < Rows; ++i) a[i] = points + i * tile_pitch;
-  for (int64_t c = 0; c < channels; ++c, panel += kBlock, ahead += kBlock) {
-    for (int l = 0; l < kBlock; l += kLine) __builtin_prefetch(ahead + l, 0, 2);
-    Vector<float> b[kVectors];
+  // Row i lies a power of two times an odd number of pitches away, which an address can say: seven registers
+  // for 14 rows. A pointer each would be spilled, and take as long to compute as two channels.
+  int64_t odd[(Rows + 1) / 2];  // in bytes
+#pragma GCC unroll 8
+  for (int i = 0; i < (Rows + 1) / 2; ++i)
+    odd[i] = in_register((2 * i + 1) * p.tile_pitch * static_cast<int64_t>(sizeof(float)));
+  const float* panel = p.panel;
+  const int64_t gap = p.channels.pitch - p.channels.length;
+  for (int64_t run = 0; run < p.channels.runs; ++run) {
+    for (const float* const end = points + p.channels.length; points < end; ++points) {
+      for (int l = 0; l < kBlock; l += kLine) __builtin_prefetch(ahead + l, 0, 2);
+#pragma GCC unroll 8
+      for (int i = 0; i < (Rows + 1) / 2; ++i) odd[i] = in_register(odd[i]);
+      const auto row = [&](int i) __attribute__((always_inline)) {
+        const int power = i & -i;
+        const char* first = reinterpret_cast<const char*>(points);
+        return *reinterpret_cast<const float*>(i ? first + power * odd[i / power / 2] : first);
+      };
+      Vector<float> b[kVectors];
 #pragma GCC unroll 2
-    for (int j = 0; j < kVectors; ++j) b[j] = load(panel + j * kLane);
+      for (int j = 0; j < kVectors; ++j) b[j] = load(panel + j * kLane);
 #pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i)
+      for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
-      for (int j = 0; j < kVectors; ++j) acc[i][j] += a[i][c] * b[j];
+        for (int j = 0; j < kVectors; ++j) acc[i][j] += row(i) * b[j];
+      panel += kBlock;
+      ahead += kBlock;
+    }
+    points += gap;
+    panel += gap * kBlock;
+    ahead += gap * kBlock;
   }
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i)
@@ -270,7 +290,7 @@ struct ProductTile {
   const float* ahead;
   template <int Rows>
   void run() const {
-    product_tile<Rows>(points, p.tile_pitch, p.panel, p.channels, sums, p.accumulate, ahead);
+    product_tile<Rows>(p, points, sums, ahead);
   }
 };
 

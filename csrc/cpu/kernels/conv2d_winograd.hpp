@@ -61,12 +61,18 @@ struct WinogradData {
   bool streamed;  // past the caches; then points and pitches are aligned to a vector
 };
 
-// At one point: sums[t * B + b] (+)= sum over c of points[t * tile_pitch + c] * panel[c * B + b]. Sums go on
-// from where they were, so that blocks of channels can't be seen in them.
+// Channels [r * pitch, r * pitch + length) for r in [0, runs).
+struct ChannelRuns {
+  int64_t runs, pitch, length;
+};
+
+// At one point: sums[t * B + b] (+)= sum over channels c of points[t * tile_pitch + c] * panel[c * B + b].
+// Sums go on from where they were, so that blocks of channels can't be seen in them.
 struct WinogradProducts {
   const float* points;
   int64_t tile_pitch;
-  int64_t tiles, channels;
+  int64_t tiles;
+  ChannelRuns channels;
   const float* panel;
   float* sums;
   bool accumulate;
