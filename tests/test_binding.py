@@ -230,6 +230,29 @@ def test_pooling_is_bound_to_what_it_is_now(kind: str, relu: bool) -> None:
         setattr(pooling, attribute, value)
 
 
+@pytest.mark.parametrize("kind", POOLING)
+def test_pooling_reads_what_kernels_cannot(kind: str) -> None:
+    """Kernels take arrays of one float dtype, dense, aligned, of four axes: else the op tells, or copies."""
+    make, _, _ = POOLING[kind]
+    x = np.random.default_rng(2).normal(size=(2, 9, 7, 4)).astype(np.float32)
+    for given in (
+        x.transpose(0, 2, 1, 3),
+        x[:, ::-1],
+        np.frombuffer(b"\0" + x.tobytes(), "u1")[1:].view("f4"),
+    ):
+        given = given.reshape(x.shape) if given.ndim == 1 else given
+        pooling = make()
+        model = Sequential([Input(given.shape[1:]), Within(lambda _, given=given: given), pooling])
+        for _ in range(2):
+            expected, _ = pooling.forward(given.copy(), Context(for_backward=False))
+            assert_same_bits(model.predict_on_batch(np.zeros(given.shape, np.float32)), expected)
+    for wrong, message in ((x.astype(int), "dtype"), (x[0], r"\(7,|\(N, H, W, C\)|images")):
+        model = Sequential([Input((9, 7, 4)), Within(lambda _, wrong=wrong: wrong), make()])
+        for _ in range(2):
+            with pytest.raises((TypeError, ValueError), match=f"(?s)^layer '.*{message}"):
+                model.predict_on_batch(x)
+
+
 def test_a_layer_may_change_one_that_comes_after_it() -> None:
     changes: list[Array] = []
     dense = Dense(3)

@@ -8,10 +8,11 @@ import numpy as np
 
 from konv import ops
 from konv._arguments import Shape, channels_last, flag
-from konv.backend import Array
+from konv.backend import Array, Backend
 from konv.layers.base import Call, Layer
 from konv.layers.context import Context
 from konv.layers.window import check_images
+from konv.ops.pooling import bind_pool2d
 
 
 class _GlobalPooling2D(Layer):
@@ -58,8 +59,10 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
     def forward(self, inputs: Array, context: Context) -> tuple[Array, Any]:
         return self._pooled(ops.avg_pool2d(inputs, inputs.shape[1:3])), inputs.shape
 
-    def bind(self, input_shape: tuple[int, ...], **_: Any) -> Call:
-        return lambda x, _: self._pooled(ops.avg_pool2d(x, x.shape[1:3]))
+    def bind(self, input_shape: tuple[int, ...], *, backend: Backend, **_: Any) -> Call:
+        height, width = input_shape[1:3]
+        pool = bind_pool2d(backend.kernels.avg_pool2d, False, pool_size=(height, width))
+        return lambda x, _: self._pooled(pool(x))
 
     def backward(self, grad: Array, saved: Any, *, needs_input: bool) -> tuple[Array | None, list[Array]]:
         if not needs_input:

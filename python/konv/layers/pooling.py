@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from konv import ops
 from konv._arguments import IntOrPair, PaddingArgument, Shape, channels_last
-from konv.backend import Array
+from konv.backend import Array, Backend
 from konv.layers.base import Call, Layer
 from konv.layers.context import Context
 from konv.layers.window import output_shape, padding_argument, positive_pair
+from konv.ops.pooling import bind_pool2d
 
 
 class _Pooling2D(Layer):
@@ -45,9 +45,9 @@ class _Pooling2D(Layer):
     def _geometry(self) -> dict[str, Any]:
         return {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}
 
-    def _bound(self, op: Callable[..., Array], relu: bool) -> Call:
-        pool = partial(op, **self._geometry())
-        return (lambda x, _: ops.relu(pool(x))) if relu else (lambda x, _: pool(x))
+    def _bound(self, kernel: Callable[..., Array], *further: Any) -> Call:
+        pool = bind_pool2d(kernel, *further, **self._geometry())
+        return lambda x, _: pool(x)
 
 
 class MaxPooling2D(_Pooling2D):
@@ -91,8 +91,9 @@ class MaxPooling2D(_Pooling2D):
             grad = ops.relu_backward(grad, y)
         return ops.max_pool2d_backward(grad, argmax, input_shape, **self._geometry()), []
 
-    def bind(self, input_shape: tuple[int, ...], *, relu: bool, **_: Any) -> Call:
-        return self._bound(ops.max_pool2d, relu)
+    def bind(self, input_shape: tuple[int, ...], *, relu: bool, backend: Backend, **_: Any) -> Call:
+        pooled, kernels = self._bound(backend.kernels.max_pool2d), backend.kernels
+        return (lambda x, _: kernels.relu(pooled(x, None))) if relu else pooled
 
     def fuses(self, *, norm: bool, add: bool, relu: bool) -> bool:
         return relu and not (norm or add)
@@ -128,8 +129,8 @@ class AveragePooling2D(_Pooling2D):
             return None, []
         return ops.avg_pool2d_backward(grad, saved, **self._geometry()), []
 
-    def bind(self, input_shape: tuple[int, ...], *, relu: bool, **_: Any) -> Call:
-        return self._bound(ops.avg_pool2d, relu)
+    def bind(self, input_shape: tuple[int, ...], *, backend: Backend, **_: Any) -> Call:
+        return self._bound(backend.kernels.avg_pool2d, False)
 
 
 class SumPooling2D(_Pooling2D):
@@ -152,5 +153,5 @@ class SumPooling2D(_Pooling2D):
             return None, []
         return ops.sum_pool2d_backward(grad, saved, **self._geometry()), []
 
-    def bind(self, input_shape: tuple[int, ...], *, relu: bool, **_: Any) -> Call:
-        return self._bound(ops.sum_pool2d, relu)
+    def bind(self, input_shape: tuple[int, ...], *, backend: Backend, **_: Any) -> Call:
+        return self._bound(backend.kernels.sum_pool2d)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from konv._arguments import IntOrPair, PaddingArgument, Pads, flag, pads, pair
-from konv.backend import NUMPY
+from konv.backend import NUMPY, Array
 from konv.ops.arguments import shape4
 
 
@@ -21,6 +22,21 @@ def window(
         pair(op, "dilation_rate", dilation_rate),
         flag(op, "ceil_mode", ceil_mode),
     )
+
+
+def bind_pool2d(
+    kernel: Callable[..., Array],
+    *further: Any,
+    pool_size: IntOrPair,
+    strides: IntOrPair | None = None,
+    padding: PaddingArgument = "valid",
+) -> Callable[[Array], Array]:
+    """Return a function of x alone that calls a backend's kernel of pooling and does nothing else.
+
+    `further` are the kernel's last arguments. What it can't read as it lies is a TypeError. Not public.
+    """
+    arguments = (*window("bind_pool2d", pool_size, strides, padding, 1, False), *further)
+    return lambda x: kernel(x, *arguments)
 
 
 def pool2d_output_shape(
