@@ -368,7 +368,7 @@ class Model(CompiledModel):
 
     def _predict_step(self, x: Sequence[Any]) -> list[Any]:
         with np.errstate(all="ignore"):
-            outputs, _ = run(self, x, [False] * len(self.output_names), for_backward=False)
+            outputs, _ = run(self, x, [False] * len(self.graph.outputs), for_backward=False)
         return outputs
 
     def _as_given(self, outputs: list[Any]) -> Any:
