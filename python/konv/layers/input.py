@@ -84,6 +84,16 @@ def Input(  # noqa: N802
         What inputs are cast to.
     name : str, optional
 
+    Returns
+    -------
+    Tensor
+        Of shape `(batch_size, *shape)`; layers can be called on it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+
     Examples
     --------
     >>> from konv import Input

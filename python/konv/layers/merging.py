@@ -141,7 +141,9 @@ class Concatenate(Layer):
 
 
 def add(inputs: Sequence[Any], **options: Any) -> Any:
-    """Apply a new `Add` with these options to a list of inputs.
+    """Apply a new `Add` with these options to a list of inputs, arrays or tensors, and return the sum.
+
+    Errors are those of the layer.
 
     Examples
     --------
@@ -154,7 +156,10 @@ def add(inputs: Sequence[Any], **options: Any) -> Any:
 
 
 def concatenate(inputs: Sequence[Any], axis: int = -1, **options: Any) -> Any:
-    """Apply a new `Concatenate` with these options to a list of inputs.
+    """Apply a new `Concatenate` with these options to a list of inputs, arrays or tensors, and return them
+    one after the other along an axis that isn't the batch's.
+
+    Errors are those of the layer.
 
     Examples
     --------

@@ -91,12 +91,31 @@ def load_model(
     custom_objects : dict, optional
         Classes of layers that aren't Konv's, by name.
 
+    Returns
+    -------
+    Model
+        Or the `Sequential` that was saved; compiled if that was.
+
     Raises
     ------
     OSError
         If there is no such file, or it can't be read.
     ValueError
         If it is not a whole file that this version of Konv can read.
+
+    Examples
+    --------
+    >>> import os
+    >>> import tempfile
+    >>> import konv
+    >>> from konv.layers import Dense
+    >>> model = konv.Sequential([konv.Input((4,)), Dense(2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     model.save(path)
+    ...     loaded = konv.load_model(path)
+    >>> bool((loaded.layers[0].kernel.value == model.layers[0].kernel.value).all())
+    True
     """
     from safetensors import SafetensorError, safe_open
 
