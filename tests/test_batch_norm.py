@@ -216,6 +216,18 @@ def test_non_finite_values_stay_in_their_channel(isa: str, dtype: np.dtype[Any])
     np.testing.assert_array_equal(relu, reference.relu(y))
 
 
+@pytest.mark.parametrize("rows", [1, 40, 5000])
+@pytest.mark.parametrize("infinity", [np.inf, -np.inf])
+def test_the_mean_of_one_infinity_is_that(isa: str, dtype: np.dtype[Any], rows: int, infinity: float) -> None:
+    """Also where the means are distances from it: it stands in the first row of all, or of a block."""
+    for row in {0, rows // 2, rows - 1}:
+        x = np.ones((rows, 3), dtype)
+        x[row, 1] = infinity
+        _, mean, variance = ops.batch_norm_train(x, None, None)
+        assert mean.tolist() == [1, infinity, 1]
+        assert (variance[[0, 2]].tolist(), np.isnan(variance[1])) == ([0, 0], True)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts(dtype: np.dtype[Any], layout: str) -> None:
     a = arrays(pick(NORM_CASES, "unit")[0], dtype)

@@ -53,6 +53,9 @@ LARGE_CASES = (
     ConvCase("large_ragged", (2, 21, 26, 72), (3, 3, 72, 65), padding=((2, 0), (0, 1))),
     ConvCase("large_5x5", (2, 19, 21, 24), (5, 5, 24, 40), padding="same"),
     ConvCase("large_grouped", (3, 19, 22, 40), (3, 3, 10, 60), padding="same", groups=4),
+    # Few tiles, so that threads share out the filters of a group.
+    ConvCase("groups_of_many_filters", (1, 8, 8, 32), (3, 3, 16, 1040), padding="same", groups=2),
+    ConvCase("groups_of_many_filters_strided", (1, 9, 9, 32), (3, 3, 16, 1040), strides=2, groups=2),
     ConvCase("large_depthwise", (3, 60, 60, 40), (3, 3, 1, 40), padding="same", groups=40),
     TransposeCase("large", (3, 20, 21, 32), (3, 3, 33, 32), strides=2, padding="same"),
     PoolCase("large", (4, 80, 80, 24), 2),
