@@ -619,6 +619,12 @@ MUTANTS = {
         ),
     ],
     "cpu/conv2d_winograd_strided.cpp": [
+        (
+            "a share of the filters reads another group",
+            "patches.group = task / splits_ % groups_;",
+            "patches.group = task % groups_;",
+            "test_same_bits.py::test_threads_do_not_change_a_bit",
+        ),
         ("columns have one phase", "j < (whole.w.taps > 1 ? 2 : 1)", "j < 1", FORWARD),
         ("the last tiles of a column are lost", "ceil_div(p.h.out, kTile)", "p.h.out / kTile", GRAD_X),
         (

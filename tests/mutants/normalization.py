@@ -157,6 +157,12 @@ MUTANTS = {
         ),
     ],
     "cpu/batch_norm.cpp": [
+        (
+            "means are distances from an infinity",
+            "shape.rows > 0 && std::isfinite(x[c])",
+            "shape.rows > 0",
+            "test_batch_norm.py::test_the_mean_of_one_infinity_is_that",
+        ),
         ("epsilon is missing", "std::sqrt(variance[c] + epsilon)", "std::sqrt(variance[c])", INFERENCE),
         (
             "the variance is unbiased",

@@ -128,6 +128,18 @@ MUTANTS = {
     ],
     "cpu/buffer_pool.cpp": [
         (
+            "more is cached than the cap",
+            "bytes_cached_ + capacity <= cap_",
+            "cap_ > 0",
+            "test_good_guest.py::test_no_more_is_cached_than_the_cap",
+        ),
+        (
+            "memory that was not had counts as taken",
+            "        untouched_ -= capacity;\n        throw;",
+            "        throw;",
+            "test_good_guest.py::test_memory_that_was_not_had_counts_as_free",
+        ),
+        (
             "a cached buffer is handed out twice",
             "it->second.pop_back();",
             "",
@@ -155,6 +167,12 @@ MUTANTS = {
         ),
     ],
     "cpu/threads.cpp": [
+        (
+            "a list of numbers of threads is none",
+            "(*end == '\\0' || *end == ',')",
+            "*end == '\\0'",
+            "test_good_guest.py::test_num_threads_from_the_environment",
+        ),
         (
             "a forked child runs in parallel",
             "if (forked_child) return 1;",
