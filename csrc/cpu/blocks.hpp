@@ -23,7 +23,7 @@ void for_each_block(int64_t count, int64_t nanoseconds, const Body& body) {
   const int threads = threads_for(ceil_div(count, least), all);
   const int64_t share = ceil_div(ceil_div(count, threads * kBlocksOfThread), kBlockGranule) * kBlockGranule;
   const int64_t block_elements = std::max(least, share), blocks = ceil_div(count, block_elements);
-  parallel_for_own(threads, blocks, Order::kUp, [&](int64_t block, int) {
+  parallel_for_own(threads, blocks, next_order(), [&](int64_t block, int) {
     const int64_t first = block * block_elements;
     body(first, std::min(block_elements, count - first));
   });

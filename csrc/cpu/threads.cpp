@@ -100,6 +100,12 @@ int threads_for(int64_t tasks, double nanoseconds, int most) {
   return static_cast<int>(std::max(1.0, std::min<double>(most, useful)));
 }
 
+Order next_order() {
+  static thread_local Order order = Order::kDown;
+  order = order == Order::kUp ? Order::kDown : Order::kUp;
+  return order;
+}
+
 double set_thread_work(double nanoseconds) { return thread_work.exchange(std::max(1e-3, nanoseconds)); }
 
 }  // namespace konv::cpu

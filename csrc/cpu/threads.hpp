@@ -47,7 +47,13 @@ void parallel_for(int threads, int64_t tasks, const Body& body) {
 // The same, but a thread begins with tasks of its own, neighbours that are the same in each call of as many,
 // and then takes what is left of the others': what one pass left in a core's cache, the next finds there. Own
 // tasks go up, or down: a pass down reads first what a pass up read last.
+//
+// Each owner's last task is left to it: the loop ends with its arrival anyway, and what others took away
+// would lie in their caches the next time, where it takes longer to fetch, so that they take more and more.
 enum class Order { kUp, kDown };
+
+// Up and down in turns, for passes of which one often reads what the one before has touched.
+Order next_order();
 
 template <class Body>
 void parallel_for_own(int threads, int64_t tasks, Order order, const Body& body) {
@@ -64,12 +70,18 @@ void parallel_for_own(int threads, int64_t tasks, Order order, const Body& body)
   for (int owner = 0; owner < used; ++owner) taken[owner * kApart] = 0;
 #pragma omp parallel num_threads(used)
   {
-    const int thread = omp_get_thread_num();
+    const int thread = omp_get_thread_num(), present = omp_get_num_threads();  // OpenMP may give fewer
     for (int i = 0; i < used; ++i) {
       const int owner = (thread + i) % used;
       const int64_t first = tasks * owner / used, end = tasks * (owner + 1) / used;
+      const bool leaves_last = i > 0 && owner < present;
       for (;;) {
         int64_t own;
+        if (leaves_last) {
+#pragma omp atomic read
+          own = taken[owner * kApart];
+          if (own + 1 >= end - first) break;
+        }
 #pragma omp atomic capture
         own = taken[owner * kApart]++;
         if (own >= end - first) break;

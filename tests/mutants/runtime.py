@@ -200,6 +200,12 @@ MUTANTS = {
             "test_erf.py::test_threads_do_not_change_a_bit",
         ),
         (
+            "the last task of an owner who never comes is left to it",
+            "&& owner < present",
+            "&& present > 0",
+            "test_same_bits.py::test_new_processes_do_not_differ",
+        ),
+        (
             "own tasks down begin behind the last",
             "first + i : end - 1 - i;",
             "first + i : end - i;",
