@@ -116,7 +116,7 @@ class Toy(np.ndarray):
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> backend.Backend:
     kernels = SimpleNamespace(relu=lambda x: np.maximum(x, 0).view(Toy))
-    added = replace(backend.NUMPY, name="Toy", kernels=kernels, dtypes=frozenset({np.dtype(np.float16)}))
+    added = replace(backend.NUMPY, name="Toy", kernels=kernels, dtypes=(np.dtype(np.float16),))
     monkeypatch.setitem(backend.BACKENDS, Toy, added)
     return added
 

@@ -33,7 +33,7 @@ import numpy as np
 
 from konv._arguments import shown
 from konv.backend import Array
-from konv.ops.arguments import arrays
+from konv.ops.arguments import array, arrays
 
 __all__ = [
     "Activation",
@@ -98,7 +98,7 @@ class Activation:
 def softmax_forward(x: Array, axis: int = -1) -> tuple[Array, Array]:
     """Return softmax of `x` along an axis, `exp(x - max) / sum`, as the result and as what its gradient
     needs."""
-    backend, (x,) = arrays("softmax", {"x": x})
+    backend, x = array("softmax", "x", x)
     if not x.shape[axis]:
         raise ValueError(f"softmax: x must have elements along axis {axis}, received shape {x.shape}")
     if axis in (-1, x.ndim - 1):
@@ -129,7 +129,7 @@ class _Forward:
     keeps_input: bool = False
 
     def __call__(self, x: Array) -> tuple[Array, Array]:
-        backend, (x,) = arrays(self.name, {"x": x})
+        backend, x = array(self.name, "x", x)
         y = getattr(backend.kernels, self.name)(x)
         return y, x if self.keeps_input else y
 
@@ -158,7 +158,7 @@ def _linear_backward(grad: Array, kept: None) -> Array:
 
 
 def _gelu_forward(x: Array) -> tuple[Array, tuple[Array, Array]]:
-    backend, (x,) = arrays("gelu", {"x": x})
+    backend, x = array("gelu", "x", x)
     share = backend.kernels.erf(x * math.sqrt(0.5))  # becomes Phi(x)
     share += 1.0
     share *= 0.5

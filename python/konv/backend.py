@@ -38,7 +38,7 @@ class Backend:
         The functions of `konv._core`, taking and returning arrays of `array_module`. Results come from the
         kernels' own buffer pool where they have one. On a device with streams the kernels themselves ask
         `array_module` for its current stream and run there, so neither ops nor layers see one.
-    dtypes : frozenset of dtype
+    dtypes : tuple of dtype
         What the kernels compute in, native byte order.
     contiguous : callable
         Gives the array itself where kernels can read it (C order, aligned), else a copy that they can read.
@@ -48,7 +48,7 @@ class Backend:
     name: str
     array_module: ModuleType
     kernels: Any
-    dtypes: frozenset[np.dtype[Any]]
+    dtypes: tuple[np.dtype[Any], ...]
     contiguous: Callable[[Array, str], Array]
 
 
@@ -64,7 +64,7 @@ NUMPY = Backend(
     name="NumPy",
     array_module=np,
     kernels=_core,
-    dtypes=frozenset({np.dtype(np.float32), np.dtype(np.float64)}),
+    dtypes=(np.dtype(np.float32), np.dtype(np.float64)),
     contiguous=_numpy_contiguous,
 )
 

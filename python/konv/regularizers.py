@@ -12,7 +12,7 @@ import numpy as np
 from konv._argument_names import KnowingArguments
 from konv._arguments import call_text, class_and_config, instance, real
 from konv.backend import Array
-from konv.ops.arguments import arrays
+from konv.ops.arguments import array
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 
@@ -92,7 +92,7 @@ class L1L2(Regularizer):
         return {"l1": self.l1, "l2": self.l2}
 
     def _taken(self, value: Array) -> Array:
-        return arrays(type(self).__name__, {"value": value})[1][0]
+        return array(type(self).__name__, "value", value)[1]
 
 
 class L1(L1L2):

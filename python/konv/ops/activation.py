@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from konv.backend import Array
-from konv.ops.arguments import arrays
+from konv.ops.arguments import array, arrays
 
 
 def relu(x: Array) -> Array:
@@ -36,7 +36,7 @@ def relu(x: Array) -> Array:
     >>> ops.relu(np.array([-1.0, -0.0, 2.0, np.nan])).tolist()
     [0.0, 0.0, 2.0, nan]
     """
-    backend, (x,) = arrays("relu", {"x": x})
+    backend, x = array("relu", "x", x)
     return backend.kernels.relu(x)
 
 

@@ -21,26 +21,35 @@ ALL_GRADIENTS = ("x", "kernel", "bias")
 _SHAPE = "a tuple of 4 ints"
 
 
+def array(op: str, name: str, value: Array) -> tuple[Backend, Array]:
+    """Take the only array of an op."""
+    backend = BACKENDS.get(type(value))
+    if backend is None:
+        backend, value = route(value, f"{op}: {name}")
+    if value.dtype not in backend.dtypes:
+        raise _other_dtype(op, name, value.dtype, backend)
+    return backend, backend.contiguous(value, op)
+
+
 def arrays(
     op: str, named: dict[str, Array | None], optional: tuple[str, ...] = ()
 ) -> tuple[Backend, list[Array]]:
-    """Take arrays of one backend and one dtype; those named in `optional` may be None and stay so."""
+    """Take several arrays of one backend and one dtype; those named in `optional` may be None and stay so."""
     backend: Backend | None = None
     taken: list[Array] = []
     for name, value in named.items():
         own_backend = BACKENDS.get(type(value))
-        array: Array = value
+        own: Array = value
         if own_backend is None:
             if value is None and name in optional:
                 taken.append(None)
                 continue
-            own_backend, array = route(value, f"{op}: {name}")
-        dtype = array.dtype
+            own_backend, own = route(value, f"{op}: {name}")
+        dtype = own.dtype
         if backend is None:
             backend, first_name, first_dtype = own_backend, name, dtype
             if dtype not in backend.dtypes:
-                expected = " or ".join(sorted(known.name for known in backend.dtypes))
-                raise TypeError(f"{op}: {name} must have dtype {expected}, received {_dtype_text(dtype)}")
+                raise _other_dtype(op, name, dtype, backend)
         elif own_backend is not backend:
             raise _mixed_backends(op, name, own_backend, first_name, backend)
         elif dtype is not first_dtype and dtype != first_dtype:
@@ -48,7 +57,7 @@ def arrays(
                 f"{op}: all arrays must have one dtype, received {name} of {_dtype_text(dtype)} "
                 f"and {first_name} of {_dtype_text(first_dtype)}"
             )
-        taken.append(backend.contiguous(array, op))
+        taken.append(backend.contiguous(own, op))
     assert backend is not None, "no op has only optional arrays"
     return backend, taken
 
@@ -111,6 +120,11 @@ def needed(op: str, needs: Iterable[str]) -> tuple[bool, bool, bool]:
         if name not in ALL_GRADIENTS:
             raise ValueError(f'{op}: needs may name "x", "kernel" and "bias", received {shown(needs)}')
     return "x" in needs, "kernel" in needs, "bias" in needs
+
+
+def _other_dtype(op: str, name: str, dtype: np.dtype[Any], backend: Backend) -> TypeError:
+    expected = " or ".join(known.name for known in backend.dtypes)
+    return TypeError(f"{op}: {name} must have dtype {expected}, received {_dtype_text(dtype)}")
 
 
 def _dtype_text(dtype: np.dtype[Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from konv._arguments import IntOrPair, PaddingArgument, flag
 from konv.backend import Array
-from konv.ops.arguments import arrays, shape4
+from konv.ops.arguments import array, shape4
 from konv.ops.pooling import window
 
 
@@ -51,7 +51,7 @@ def avg_pool2d(
     [[2.5, 4.5], [10.5, 12.5]]
     """
     op = "avg_pool2d"
-    backend, (x,) = arrays(op, {"x": x})
+    backend, x = array(op, "x", x)
     where = window(op, pool_size, strides, padding, dilation_rate, ceil_mode)
     return backend.kernels.avg_pool2d(x, *where, flag(op, "count_include_pad", count_include_pad))
 
@@ -95,7 +95,7 @@ def avg_pool2d_backward(
     [[2.0, 2.0], [2.0, 2.0]]
     """
     op = "avg_pool2d_backward"
-    backend, (grad,) = arrays(op, {"grad": grad})
+    backend, grad = array(op, "grad", grad)
     where = window(op, pool_size, strides, padding, dilation_rate, ceil_mode)
     return backend.kernels.avg_pool2d_backward(
         grad,
@@ -144,7 +144,7 @@ def sum_pool2d(
     [[10.0, 18.0], [42.0, 50.0]]
     """
     op = "sum_pool2d"
-    backend, (x,) = arrays(op, {"x": x})
+    backend, x = array(op, "x", x)
     return backend.kernels.sum_pool2d(x, *window(op, pool_size, strides, padding, dilation_rate, ceil_mode))
 
 
@@ -186,6 +186,6 @@ def sum_pool2d_backward(
     [1.0, 2.0, 1.0]
     """
     op = "sum_pool2d_backward"
-    backend, (grad,) = arrays(op, {"grad": grad})
+    backend, grad = array(op, "grad", grad)
     where = window(op, pool_size, strides, padding, dilation_rate, ceil_mode)
     return backend.kernels.sum_pool2d_backward(grad, shape4(op, "input_shape", input_shape), *where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from konv._arguments import IntOrPair, PaddingArgument
 from konv.backend import Array
-from konv.ops.arguments import argmax_array, arrays, shape4
+from konv.ops.arguments import argmax_array, array, shape4
 from konv.ops.pooling import window
 
 
@@ -61,7 +61,7 @@ def max_pool2d(
     >>> ops.max_pool2d(x, 2)[0, :, :, 0].tolist()
     [[5.0, 7.0], [13.0, 15.0]]
     """
-    backend, (x,) = arrays("max_pool2d", {"x": x})
+    backend, x = array("max_pool2d", "x", x)
     where = window("max_pool2d", pool_size, strides, padding, dilation_rate, ceil_mode)
     return backend.kernels.max_pool2d(x, *where, False)
 
@@ -104,7 +104,7 @@ def max_pool2d_with_argmax(
     (3.0, 1, 'uint8')
     """
     op = "max_pool2d_with_argmax"
-    backend, (x,) = arrays(op, {"x": x})
+    backend, x = array(op, "x", x)
     where = window(op, pool_size, strides, padding, dilation_rate, ceil_mode)
     y, argmax = backend.kernels.max_pool2d(x, *where, True)
     return y, argmax
@@ -153,7 +153,7 @@ def max_pool2d_backward(
     [[0.0, 5.0], [0.0, 0.0]]
     """
     op = "max_pool2d_backward"
-    backend, (grad,) = arrays(op, {"grad": grad})
+    backend, grad = array(op, "grad", grad)
     where = window(op, pool_size, strides, padding, dilation_rate, ceil_mode)
     argmax = argmax_array(op, argmax, backend)
     return backend.kernels.max_pool2d_backward(grad, argmax, shape4(op, "input_shape", input_shape), *where)

@@ -11,7 +11,7 @@ from typing import Any
 
 from konv._arguments import IntOrPair, PaddingArgument, integer, pads, pair
 from konv.backend import Array, Backend
-from konv.ops.arguments import arrays, is_relu
+from konv.ops.arguments import array, arrays, is_relu
 
 __all__ = ["apply_prepared", "bind_prepared", "prepare_conv2d", "prepare_dense"]
 
@@ -27,7 +27,7 @@ def prepare_conv2d(
 ) -> Any:
     """Prepare a kernel for `conv2d` of images `(H, W, C)`, with the algorithm "auto"."""
     op = "prepare_conv2d"
-    backend, (kernel,) = arrays(op, {"kernel": kernel})
+    backend, kernel = array(op, "kernel", kernel)
     return backend.kernels.prepare_conv2d(
         kernel,
         image,
@@ -41,7 +41,7 @@ def prepare_conv2d(
 
 def prepare_dense(kernel: Array) -> Any:
     """Prepare a kernel for `dense`."""
-    backend, (kernel,) = arrays("prepare_dense", {"kernel": kernel})
+    backend, kernel = array("prepare_dense", "kernel", kernel)
     return backend.kernels.prepare_dense(kernel)
 
 
