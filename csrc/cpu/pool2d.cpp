@@ -130,7 +130,7 @@ void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* s
   const double share = work / (get_num_threads() * kBlocksOfThread);
   const PoolTasks tasks(all_rows, w.results(), C, pixel_work, std::max(kTaskWork, share));
   const Gathering<T, Spans> g{h, w, C, source, 0, shape.N * h.sources(), result, 0, streamed};
-  parallel_for(threads_for(tasks.count, work), tasks.count, [&](int64_t task, int) {
+  parallel_for_own(threads_for(tasks.count, work), tasks.count, Order::kUp, [&](int64_t task, int) {
     const int64_t first_channel = task % tasks.channel_blocks * tasks.channels;
     const int64_t first_column = task / tasks.channel_blocks % tasks.column_blocks * tasks.columns;
     const int64_t first_row = task / tasks.channel_blocks / tasks.column_blocks * tasks.rows;

@@ -51,8 +51,8 @@ MUTANTS = {
     "cpu/kernels/pool2d.cpp": [
         (
             "rows of a window are read from its first row",
-            "++i, row.row.first += r.row_step.source",
-            "++i",
+            "r.row.first + i * r.row_step.source",
+            "r.row.first",
             SUM,
         ),
         ("rows of a window are added to shared channels", "r.channels % kLanes<T> == 0;", "true;", SUM),

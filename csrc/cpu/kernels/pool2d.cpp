@@ -198,16 +198,18 @@ template <class T>
 void sum(const PoolRow<T>& r) {
   const bool by_rows = sums_by_rows(r);
   const int64_t parts = by_rows ? r.row.count : 1;
-  PoolRow<T> row = r;
-  for (int64_t i = 0; i < parts; ++i, row.row.first += r.row_step.source) {
+  PoolRow<T> part;
+  if (by_rows) part = r;
+  for (int64_t i = 0; i < parts; ++i) {
     if (by_rows) {
-      const int64_t next = (row.row.first + 1) * r.source_row;
-      row.row.count = 1;
-      row.ahead = r.source + next;
-      row.ahead_count = r.channels == r.pixel_size ? minimum(r.source_row, r.source_left - next) : 0;
+      part.row.first = r.row.first + i * r.row_step.source;
+      part.row.count = 1;
+      const int64_t next = (part.row.first + 1) * r.source_row;
+      part.ahead = r.source + next;
+      part.ahead_count = r.channels == r.pixel_size ? minimum(r.source_row, r.source_left - next) : 0;
     }
     const Sum<T> op{r.source, target_of(r), i == 0, i == parts - 1};
-    run_row(row, op, SumSpread<T>{op});
+    run_row(by_rows ? part : r, op, SumSpread<T>{op});
   }
 }
 
