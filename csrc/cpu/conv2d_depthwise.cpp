@@ -1,8 +1,8 @@
 // Depthwise convolution with one filter a channel, or a few in groups: forward and gradient of x.
 //
-// There is no reduction over channels, so vectors run over channels, and the pass is bound by memory: rows of
-// the result are computed straight from the image, which is read once, since the rows that a window spans
-// stay in cache. Images, rows and channels are independent, so no result depends on how they are shared out.
+// There is no reduction over channels, so vectors run over channels, and the pass is bound by memory: bands
+// of the result are computed straight from the image, which is fetched a band ahead and read once from
+// memory. Images, rows and channels are independent, so no result depends on how they are shared out.
 #include <algorithm>
 
 #include "cpu/conv2d_algorithms.hpp"
@@ -10,9 +10,12 @@
 #include "cpu/conv2d_problem.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/streaming.hpp"
+#include "cpu/threads.hpp"
 
 namespace konv::cpu {
 namespace {
+
+constexpr int64_t kLineBytes = 64;  // streamed in pieces, lines would be written more than once
 
 template <class T>
 class DepthwiseRun {
@@ -29,8 +32,12 @@ class DepthwiseRun {
         width_(problem.filters == 1 ? merged_pixels(channels_, w_, kernels_.lanes) : 1),
         tap_pitch_(width_ * problem.channels * channels_),
         row_pitch_(problem.kernel_row / problem.kernel_column * tap_pitch_),
-        runs_(column_runs(w_, {channels_, tap_pitch_, channels_}, width_)),
-        tasks_(problem.images, channels_, problem.filters, h_, w_, width_, sizeof(T)) {}
+        columns_(spans_of(w_, {0, w_.results}, {channels_, tap_pitch_, channels_}, width_)),
+        tasks_(problem.images, channels_, problem.filters, h_, w_, width_, sizeof(T)) {
+    const SpanPitch pitch{w_.sources * channels_, row_pitch_, w_.results * channels_};
+    for (int64_t band = 0; band < tasks_.bands; ++band)
+      rows_.push_back(spans_of(h_, tasks_.rows_of(band), pitch));
+  }
 
   int64_t packed_bytes() const { return h_.last_tap() * row_pitch_ * sizeof(T); }
 
@@ -61,57 +68,47 @@ class DepthwiseRun {
   void run(const T* x, const T* packed, const Epilogue<T>& epilogue, T* y, void* scratch) const {
     const T* biases = epilogue.bias;
     if (biases && width_ > 1) biases = repeat(biases, static_cast<T*>(scratch));
-    const int64_t x_row = w_.sources * channels_, y_row = w_.results * channels_;
-    const int64_t rows = problem_.images * h_.results;
-    const bool streamed = worth_streaming(problem_.images * (h_.sources * x_row + h_.results * y_row) *
-                                          static_cast<int64_t>(sizeof(T))) &&
-                          channels_ % kernels_.lanes == 0;
-    parallel_for(tasks_.threads, tasks_.count(), [&](int64_t task, int) {
-      const int64_t first = task % tasks_.channel_blocks * tasks_.channels;
-      const int64_t band = task / tasks_.channel_blocks;
-      const int64_t begin = rows * band / tasks_.bands;
-      for (int64_t i = begin; i < rows * (band + 1) / tasks_.bands; ++i) {
-        const LiveTaps taps = h_.taps_of(i % h_.results);
-        DepthwiseRow<T> row{};
-        row.source = x + (i / h_.results * h_.sources + taps.source) * x_row + first;
-        row.tap_rows = taps.taps;
-        row.row_step = taps.source_step * x_row;
-        row.weights = packed + taps.tap * row_pitch_ + first;
-        row.weights_row_step = taps.tap_step * row_pitch_;
-        row.runs = runs_.data();
-        row.run_count = runs_.size();
-        row.channels = std::min(tasks_.channels, channels_ - first);
-        row.result = y + i * y_row + first;
-        row.groups = {problem_.filters, problem_.channels, 0, channels_};
-        row.bias = biases ? biases + first : nullptr;
-        row.relu = epilogue.relu;
-        row.streamed = streamed;
-        if (i == begin)
-          row.before = rows_ahead(x + first, first_source(i), last_source(std::min(i + 1, rows - 1)) + 1,
-                                  row.channels);
-        if (i + 2 < rows)
-          row.ahead = rows_ahead(x + first, last_source(i + 1) + 1, last_source(i + 2) + 1, row.channels);
-        kernels_.forward(row);
-      }
+    const int64_t x_image = h_.sources * w_.sources * channels_,
+                  y_image = h_.results * w_.results * channels_;
+    const bool streamed =
+        worth_streaming(problem_.images * (x_image + y_image) * static_cast<int64_t>(sizeof(T))) &&
+        kernels_.lanes * static_cast<int64_t>(sizeof(T)) == kLineBytes && channels_ % kernels_.lanes == 0;
+    std::vector<int64_t> fetched(tasks_.threads, -1);  // the task whose sources a thread has fetched
+    parallel_for_own(tasks_.threads, tasks_.count(), Order::kUp, [&](int64_t task, int thread) {
+      const Task t = task_of(task);
+      DepthwiseBlock<T> block{};
+      block.source = x + t.image * x_image + t.first;
+      block.weights = packed + t.first;
+      block.result = y + t.image * y_image + t.first;
+      block.spans = {rows_[t.band].data(), columns_.data(), static_cast<int64_t>(rows_[t.band].size()),
+                     static_cast<int64_t>(columns_.size())};
+      block.channels = t.channels;
+      block.groups = {problem_.filters, problem_.channels, 0, channels_};
+      block.bias = biases ? biases + t.first : nullptr;
+      block.relu = epilogue.relu;
+      block.streamed = streamed;
+      if (fetched[thread] != task) block.before = read_by(x, t);
+      if (task + 1 < tasks_.count()) block.ahead = read_by(x, task_of(task + 1));
+      fetched[thread] = task + 1;
+      kernels_.forward(block);
     });
   }
 
  private:
-  // The first and the last of all images' rows that a row of results reads.
-  int64_t first_source(int64_t i) const {
-    return i / h_.results * h_.sources + h_.taps_of(i % h_.results).source;
-  }
-  int64_t last_source(int64_t i) const {
-    const LiveTaps taps = h_.taps_of(i % h_.results);
-    return i / h_.results * h_.sources + taps.source + std::max<int64_t>(0, taps.taps - 1) * taps.source_step;
+  struct Task {
+    int64_t image, band, first, channels;
+  };
+
+  Task task_of(int64_t task) const {
+    const int64_t first = task % tasks_.channel_blocks * tasks_.channels;
+    const int64_t band = task / tasks_.channel_blocks;
+    return {band / tasks_.bands, band % tasks_.bands, first, std::min(tasks_.channels, channels_ - first)};
   }
 
-  // Rows [begin, end) of a block of channels.
-  MemoryAhead<T> rows_ahead(const T* x, int64_t begin, int64_t end, int64_t channels) const {
-    const int64_t pixels = std::max<int64_t>(0, end - begin) * w_.sources;
-    x += begin * w_.sources * channels_;
-    if (channels == channels_) return {x, 1, pixels * channels, 0};
-    return {x, pixels, channels, channels_};
+  MemoryAhead<T> read_by(const T* x, const Task& t) const {
+    const AxisRange sources = sources_of(rows_[t.band], w_.sources * channels_);
+    x += t.image * h_.sources * w_.sources * channels_ + sources.first + t.first;
+    return channels_ahead(x, sources.last - sources.first, t.channels, channels_);
   }
 
   // A vector over channels, once for each merged pixel.
@@ -125,8 +122,9 @@ class DepthwiseRun {
   int64_t channels_;
   GatherAxis h_, w_;
   int64_t width_, tap_pitch_, row_pitch_;
-  std::vector<DepthwiseColumns> runs_;
+  std::vector<DepthwiseSpan> columns_;
   DepthwiseTasks tasks_;
+  std::vector<std::vector<DepthwiseSpan>> rows_;  // of each band
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include "cpu/conv2d_depthwise_plan.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "cpu/threads.hpp"
@@ -9,20 +11,15 @@
 namespace konv::cpu {
 namespace {
 
-constexpr int64_t kMergedVectors = 8;        // of merged pixels: the last one may be filled in part
-constexpr int64_t kWindowBytes = 512 << 10;  // the rows of a window: half of a 1 MiB L2
+constexpr int64_t kMergedVectors = 8;  // of merged pixels: the last one may be filled in part
 constexpr int64_t kLineBytes = 64;
-constexpr double kTaskNanoseconds = 20e3;  // at least, so that handing out tasks costs nothing
-constexpr int64_t kTasksPerThread = 8;     // at most: neighbouring bands read the same rows
-constexpr int64_t kRowsPerThread = 16;     // with fewer, bands of rows would be unequal
-
-// Without taps nothing is read, and with one no step is taken: such numbers could be too large to multiply.
-LiveTaps taps_of_phase(const TapAxis& axis, int64_t output, const TapRange& live) {
-  const int64_t taps = live.last - live.first;
-  if (taps <= 0) return {};
-  return {taps, axis.origin + output * axis.stride + live.first * axis.step, taps > 1 ? axis.step : 0,
-          axis.first_tap + live.first * axis.tap_stride, axis.tap_stride};
-}
+constexpr double kWindowBytes = 512 << 10;  // the rows of a window: half of a 1 MiB L2
+// Of the source: 256 KiB, which L2 holds together with what the next task reads, take 1.1 to 1.2 times as
+// long with stride 2, where memory is all that counts.
+constexpr double kTaskBytes = 64 << 10;
+constexpr int64_t kRowsReadOnce = 4;      // at least, for each one that the next band reads, and sums, too
+constexpr double kTaskNanoseconds = 5e3;  // at least, so that handing out tasks costs little
+constexpr double kTasksPerThread = 4;     // to balance threads
 
 // Outputs [first, next) of a phase, which the same taps reach, but for those that are cut at the image's
 // edges.
@@ -34,14 +31,19 @@ struct AlikeOutputs {
   bool is_one_of(TapRange taps) const { return next == first + 1 && !(live != taps); }
 };
 
-std::vector<AlikeOutputs> alike_outputs(const TapAxis& axis, bool may_cut) {
+// Those of outputs [range.first, range.last).
+std::vector<AlikeOutputs> alike_outputs(const TapAxis& axis, AxisRange range, bool may_cut) {
   std::vector<AlikeOutputs> parts;
-  size_t whole = axis.out;  // index of the part that all taps reach, if there is one
-  for (int64_t first = 0, next; first < axis.out; first = next) {
+  size_t whole = range.last;  // index of the part that all taps reach, if there is one
+  for (int64_t first = range.first, next; first < range.last; first = next) {
     const TapRange live = live_taps(axis, first);
-    for (next = first + 1; next < axis.out; ++next)
-      if (live_taps(axis, next) != live) break;
-    if (live.last - live.first == axis.taps) whole = parts.size();
+    next = first + 1;
+    if (axis.taps > 0 && live.last - live.first == axis.taps) {
+      const int64_t last = (axis.in - 1 - axis.origin - (axis.taps - 1) * axis.step) / axis.stride;
+      next = std::min(last + 1, range.last);
+      whole = parts.size();
+    }
+    while (next < range.last && !(live_taps(axis, next) != live)) ++next;
     parts.push_back({first, next, live, false, false});
   }
   if (!may_cut || axis.taps < 2 || whole >= parts.size()) return parts;
@@ -58,37 +60,47 @@ std::vector<AlikeOutputs> alike_outputs(const TapAxis& axis, bool may_cut) {
   return parts;
 }
 
-// Appends them as runs of `width` neighbouring pixels merged.
-void append_runs(const TapAxis& axis, const AlikeOutputs& outputs, const ColumnPitch& pitch, int64_t width,
-                 std::vector<DepthwiseColumns>& runs) {
-  const LiveTaps taps = taps_of_phase(axis, outputs.first, outputs.live);
+// The outputs of a phase that are among these results.
+AxisRange outputs_among(const TapAxis& axis, AxisRange results) {
+  const auto first_from = [&axis](int64_t result) {
+    return std::clamp<int64_t>(ceil_div(result - axis.out_offset, axis.out_stride), 0, axis.out);
+  };
+  return {first_from(results.first), first_from(results.last)};
+}
+
+// Appends them as spans of `width` neighbouring ones merged. Without taps nothing is read, and with one tap
+// or result no step is taken: such numbers could be too large to multiply.
+void append_spans(const TapAxis& axis, const AlikeOutputs& outputs, const SpanPitch& pitch, int64_t width,
+                  std::vector<DepthwiseSpan>& spans) {
+  const int64_t taps = std::max<int64_t>(0, outputs.live.last - outputs.live.first);
   int64_t count = outputs.next - outputs.first;
-  DepthwiseColumns run{count,
-                       1,
-                       taps.source * pitch.source,
-                       count > 1 ? axis.stride * pitch.source : 0,
-                       taps.taps,
-                       taps.source_step * pitch.source,
-                       taps.tap * pitch.weights,
-                       taps.tap_step * pitch.weights,
-                       (axis.out_offset + outputs.first * axis.out_stride) * pitch.result,
-                       count > 1 ? axis.out_stride * pitch.result : 0,
-                       outputs.cut_first,
-                       outputs.cut_last};
+  DepthwiseSpan span{};
+  span.result = (axis.out_offset + outputs.first * axis.out_stride) * pitch.result;
+  span.result_step = count > 1 ? axis.out_stride * pitch.result : 0;
+  span.cut_first = outputs.cut_first;
+  span.cut_last = outputs.cut_last;
+  if (taps > 0) {
+    span.taps = taps;
+    span.source = (axis.origin + outputs.first * axis.stride + outputs.live.first * axis.step) * pitch.source;
+    span.source_step = count > 1 ? axis.stride * pitch.source : 0;
+    span.tap_step = taps > 1 ? axis.step * pitch.source : 0;
+    span.weights = (axis.first_tap + outputs.live.first * axis.tap_stride) * pitch.weights;
+    span.weights_step = axis.tap_stride * pitch.weights;
+  }
   if (count >= width) {
-    run.width = width;
-    run.columns = count / width;
-    run.source_step *= width;
-    run.result_step *= width;
-    runs.push_back(run);
-    run.source += run.columns * run.source_step;
-    run.result += run.columns * run.result_step;
+    DepthwiseSpan& merged = spans.emplace_back(span);
+    merged.width = width;
+    merged.count = count / width;
+    merged.source_step *= width;
+    merged.result_step *= width;
+    span.source += merged.count * merged.source_step;
+    span.result += merged.count * merged.result_step;
     count %= width;
   }
   if (count == 0) return;
-  run.width = count;
-  run.columns = 1;
-  runs.push_back(run);
+  span.width = count;
+  span.count = 1;
+  spans.push_back(span);
 }
 
 }  // namespace
@@ -110,23 +122,29 @@ bool suits_depthwise(const Conv2dShape& shape, int64_t lanes) {
   return group == 1 || group % lanes == 0 || (lanes % group == 0 && shape.K % lanes == 0);
 }
 
-DepthwiseTasks::DepthwiseTasks(int64_t images, int64_t all_channels, int64_t group, const GatherAxis& h,
-                               const GatherAxis& w, int64_t width, int64_t item_size) {
-  const int64_t rows = images * h.results;
+DepthwiseTasks::DepthwiseTasks(int64_t all_images, int64_t all_channels, int64_t group, const GatherAxis& h,
+                               const GatherAxis& w, int64_t width, int64_t item_size)
+    : images(all_images), rows(h.results) {
   const double nanoseconds =
       2.0 * images * all_channels * group * h.reads() * w.reads() / kFlopsPerNanosecond;
   threads = threads_for(kMaxThreads, nanoseconds);
-  const double window_bytes = static_cast<double>(h.extent()) * w.sources * all_channels * item_size;
-  double blocks = std::max(1.0, window_bytes / kWindowBytes);
-  if (rows < kRowsPerThread * threads) blocks = std::max<double>(blocks, threads);
+  const double row_bytes = static_cast<double>(w.sources) * all_channels * item_size;
+  // Tasks of an image that give each thread several, all as many.
+  const double turns =
+      std::floor(std::min<double>(nanoseconds / kTaskNanoseconds / threads, kTasksPerThread));
+  const double shared = threads == 1 ? 1 : std::max(1.0, turns) * threads / std::max<int64_t>(1, images);
+  const int64_t overlap = h.phases.empty() ? 0 : std::max<int64_t>(0, h.extent() - h.phases[0].stride);
+  const double most_bands = std::clamp<int64_t>(h.sources / std::max<int64_t>(1, kRowsReadOnce * overlap), 1,
+                                                std::max<int64_t>(1, rows));
+  const double tall = std::clamp(shared, 1.0, most_bands);
+  double blocks = std::max(shared / tall, row_bytes * h.extent() / kWindowBytes);
   if (width > 1) blocks = 1;  // merged pixels are not cut
-  channels = channels_of_block(all_channels, group,
-                               static_cast<int64_t>(std::min<double>(blocks, all_channels)), item_size);
+  channels =
+      channels_of_block(all_channels, group,
+                        static_cast<int64_t>(std::ceil(std::min<double>(blocks, all_channels))), item_size);
   channel_blocks = ceil_div(all_channels, channels);
-  const double most = std::min<double>(nanoseconds / kTaskNanoseconds, kTasksPerThread * threads);
-  const int64_t turns = std::max<int64_t>(1, static_cast<int64_t>(most) / threads);  // the same for all
-  bands =
-      threads == 1 ? 1 : std::clamp<int64_t>(turns * threads / channel_blocks, 1, std::max<int64_t>(1, rows));
+  const double fitting = row_bytes * h.sources / kTaskBytes / channel_blocks;
+  bands = static_cast<int64_t>(std::min(most_bands, std::ceil(std::max(tall, fitting))));
 }
 
 int64_t GatherAxis::extent() const {
@@ -149,15 +167,6 @@ double GatherAxis::reads() const {
   return reads;
 }
 
-LiveTaps GatherAxis::taps_of(int64_t result) const {
-  for (const TapAxis& phase : phases)
-    if ((result - phase.out_offset) % phase.out_stride == 0) {
-      const int64_t output = (result - phase.out_offset) / phase.out_stride;
-      return taps_of_phase(phase, output, live_taps(phase, output));
-    }
-  return {};
-}
-
 bool GatherAxis::reaches_all() const {
   int64_t reached = 0;
   for (const TapAxis& phase : phases) reached += phase.out;
@@ -175,13 +184,32 @@ GatherAxis input_gradient_axis(const WindowAxis& axis) {
   return gather;
 }
 
-std::vector<DepthwiseColumns> column_runs(const GatherAxis& axis, const ColumnPitch& pitch, int64_t width) {
-  std::vector<DepthwiseColumns> runs;
-  if (!axis.reaches_all()) runs.push_back({axis.results, 1, 0, 0, 0, 0, 0, 0, 0, pitch.result, false, false});
+std::vector<DepthwiseSpan> spans_of(const GatherAxis& axis, AxisRange results, const SpanPitch& pitch,
+                                    int64_t width) {
+  std::vector<DepthwiseSpan> spans;
+  if (!axis.reaches_all()) {
+    DepthwiseSpan& all = spans.emplace_back();
+    all.count = results.last - results.first;
+    all.width = 1;
+    all.result = results.first * pitch.result;
+    all.result_step = pitch.result;
+  }
   for (const TapAxis& phase : axis.phases)
-    for (const AlikeOutputs& outputs : alike_outputs(phase, width == 1))
-      append_runs(phase, outputs, pitch, width, runs);
-  return runs;
+    for (const AlikeOutputs& outputs : alike_outputs(phase, outputs_among(phase, results), width == 1))
+      append_spans(phase, outputs, pitch, width, spans);
+  return spans;
+}
+
+AxisRange sources_of(const std::vector<DepthwiseSpan>& spans, int64_t pitch) {
+  AxisRange range{std::numeric_limits<int64_t>::max(), 0};
+  for (const DepthwiseSpan& span : spans) {
+    if (span.taps == 0) continue;
+    range.first = std::min(range.first, span.source + span.cut_first * span.tap_step);
+    range.last = std::max(range.last, span.source + (span.count - 1) * span.source_step +
+                                          (span.taps - 1 - span.cut_last) * span.tap_step + pitch);
+  }
+  range.first = std::min(range.first, range.last);
+  return range;
 }
 
 }  // namespace konv::cpu

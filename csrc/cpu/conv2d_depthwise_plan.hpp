@@ -11,18 +11,15 @@
 
 namespace konv::cpu {
 
-// The taps of one result that meet the source, and where the first one reads; a step is from tap to tap.
-struct LiveTaps {
-  int64_t taps, source, source_step, tap, tap_step;
-
-  bool same_taps(const LiveTaps& other) const { return taps == other.taps && tap == other.tap; }
+// Positions [first, last) along an axis.
+struct AxisRange {
+  int64_t first, last;
 };
 
 struct GatherAxis {
   int64_t sources, results;
   std::vector<TapAxis> phases;  // those that a tap reaches, rising
 
-  LiveTaps taps_of(int64_t result) const;
   bool reaches_all() const;  // no result lies in a phase that no tap reaches
   int64_t extent() const;    // sources from the first to the last tap of a result, at most
   int64_t last_tap() const;  // of the kernel, that any result reads, plus one
@@ -32,14 +29,25 @@ struct GatherAxis {
 GatherAxis forward_axis(const TapAxis& taps);
 GatherAxis input_gradient_axis(const WindowAxis& axis);
 
-// Elements from one column to the next of source, weights and result.
-struct ColumnPitch {
+// Elements from one position to the next of source, weights and result.
+struct SpanPitch {
   int64_t source, weights, result;
 };
 
-// Runs that cover all columns of a result's row, `width` neighbouring pixels merged. What no tap reaches is
-// covered first, and then written over where taps do.
-std::vector<DepthwiseColumns> column_runs(const GatherAxis& axis, const ColumnPitch& pitch, int64_t width);
+// Spans that cover results of an axis, `width` neighbouring ones merged. What no tap reaches is covered
+// first, and then written over where taps do.
+std::vector<DepthwiseSpan> spans_of(const GatherAxis& axis, AxisRange results, const SpanPitch& pitch,
+                                    int64_t width = 1);
+
+// From the first source that any of them reads to behind the last, in elements.
+AxisRange sources_of(const std::vector<DepthwiseSpan>& spans, int64_t pitch);
+
+// `channels` channels of all pixels, of `pitch` elements each, in so many elements from `first` on.
+template <class T>
+MemoryAhead<T> channels_ahead(const T* first, int64_t elements, int64_t channels, int64_t pitch) {
+  if (channels == pitch) return {first, elements > 0, elements, 0};
+  return {first, elements / pitch, channels, pitch};
+}
 
 // How many pixels are merged so that few channels, or some with a tail, fill whole vectors: 1 where they
 // don't lie side by side.
@@ -52,14 +60,15 @@ int64_t channels_of_block(int64_t channels, int64_t group, int64_t blocks, int64
 // vector read from one vector, or that a vector is a part of (DepthwiseGroups)?
 bool suits_depthwise(const Conv2dShape& shape, int64_t lanes);
 
-// How a gathering pass is shared out: bands of rows by blocks of channels, which come in groups.
+// How a pass is shared out: bands of an image's rows of results by blocks of channels, which come in groups.
 struct DepthwiseTasks {
   DepthwiseTasks(int64_t images, int64_t all_channels, int64_t group, const GatherAxis& h,
                  const GatherAxis& w, int64_t width, int64_t item_size);
 
-  int64_t count() const { return bands * channel_blocks; }
+  int64_t count() const { return images * bands * channel_blocks; }
+  AxisRange rows_of(int64_t band) const { return {rows * band / bands, rows * (band + 1) / bands}; }
 
-  int64_t channels, channel_blocks, bands;
+  int64_t images, rows, channels, channel_blocks, bands;
   int threads;
 };
 

@@ -23,6 +23,7 @@ class GroupedRun {
         plan_(problem, h, w, kernels_.lanes, sizeof(T)),
         row_pitch_(plan_.w.last_tap() * plan_.results),
         channel_pitch_(plan_.h.last_tap() * row_pitch_),
+        rows_(plan_.rows_of_bands(row_pitch_)),
         threads_(threads_for(kMaxThreads, 2.0 * problem.images * plan_.results * plan_.channels * h.reads() *
                                               w.reads() / kFlopsPerNanosecond)) {}
 
@@ -60,33 +61,28 @@ class GroupedRun {
  private:
   void run_band(const T* x, const T* packed, const Epilogue<T>& epilogue, T* y, const GroupedScratch<T>& s,
                 int64_t band, int64_t block) const {
-    const int64_t begin = band * plan_.band, end = std::min(plan_.h.results, begin + plan_.band);
-    const int64_t first = block * plan_.lanes, y_row = plan_.w.results * plan_.results;
-    const GroupedPlan::Rows rows = plan_.rows_of(begin, end);
-    fill_slab(plan_, kernels_, x, rows, block, s);
-    for (int64_t i = begin; i < end; ++i) {
-      const LiveTaps taps = plan_.h.taps_of(i);
-      DepthwiseRow<T> row{};
-      row.source = s.slab + std::max<int64_t>(0, taps.source - rows.first) * plan_.slab_row();
-      row.tap_rows = taps.taps;
-      row.row_step = taps.source_step * plan_.slab_row();
-      row.weights = packed + taps.tap * row_pitch_ + first;
-      row.weights_row_step = taps.tap_step * row_pitch_;
-      row.groups = {1, plan_.channels, plan_.slab_plane(), channel_pitch_};
-      row.runs = plan_.runs.data();
-      row.run_count = plan_.runs.size();
-      row.channels = plan_.lanes_of(block);
-      row.result = y + i * y_row + first;
-      row.bias = epilogue.bias ? epilogue.bias + first : nullptr;
-      row.relu = epilogue.relu;
-      kernels_.forward(row);
-    }
+    const int64_t first = block * plan_.lanes;
+    const std::vector<DepthwiseSpan>& rows = rows_[band];
+    const AxisRange sources = plan_.sources_of_band(rows);
+    fill_slab(plan_, kernels_, x, sources, block, s);
+    DepthwiseBlock<T> results{};
+    results.source = s.slab - sources.first * plan_.slab_row();
+    results.weights = packed + first;
+    results.result = y + first;
+    results.spans = {rows.data(), plan_.columns.data(), static_cast<int64_t>(rows.size()),
+                     static_cast<int64_t>(plan_.columns.size())};
+    results.channels = plan_.lanes_of(block);
+    results.groups = {1, plan_.channels, plan_.slab_plane(), channel_pitch_};
+    results.bias = epilogue.bias ? epilogue.bias + first : nullptr;
+    results.relu = epilogue.relu;
+    kernels_.forward(results);
   }
 
   const Conv2dDepthwiseKernels<T>& kernels_;
   ConvProblem problem_;
   GroupedPlan plan_;
   int64_t row_pitch_, channel_pitch_;
+  std::vector<std::vector<DepthwiseSpan>> rows_;  // of each band
   int threads_;
 };
 

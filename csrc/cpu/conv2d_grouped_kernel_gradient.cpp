@@ -23,7 +23,8 @@ class GroupedKernelGradient {
         kernels_(*kernels<T>().conv2d_depthwise),
         plan_(forward_problem(shape), forward_axis(forward_taps(shape.h)),
               forward_axis(forward_taps(shape.w)), kernels_.lanes, sizeof(T)),
-        runs_(column_runs(plan_.w, {plan_.lanes, plan_.channels * shape.K, shape.K}, 1)),
+        columns_(spans_of(plan_.w, {0, plan_.w.results}, {plan_.lanes, plan_.channels * shape.K, shape.K})),
+        rows_(plan_.rows_of_bands(shape.w.window * plan_.channels * shape.K)),
         splits_(std::clamp<int64_t>(
             std::min(kTasks / plan_.lane_blocks, shape.N * shape.h.out * shape.w.out / kSplitPixels), 1,
             std::max<int64_t>(1, shape.N * plan_.bands))),
@@ -66,37 +67,27 @@ class GroupedKernelGradient {
 
   void add_band(const T* x, const T* grad, T* sums, const GroupedScratch<T>& s, int64_t image, int64_t band,
                 int64_t block) const {
-    const int64_t begin = band * plan_.band, end = std::min(plan_.h.results, begin + plan_.band);
-    const int64_t first = block * plan_.lanes, y_row = plan_.w.results * plan_.results;
-    const GroupedPlan::Rows slab_rows = plan_.rows_of(begin, end);
-    const int64_t x_image = plan_.h.sources * plan_.w.sources * plan_.sources;
-    fill_slab(plan_, kernels_, x + image * x_image, slab_rows, block, s);
-    const int64_t sums_row = shape_.w.window * plan_.channels * shape_.K;
-    for (int64_t i = begin, next; i < end; i = next) {
-      const LiveTaps taps = plan_.h.taps_of(i);
-      for (next = i + 1; next < end && plan_.h.taps_of(next).same_taps(taps);) ++next;
-      DepthwiseGradientRows<T> rows{};
-      rows.rows = next - i;
-      rows.source_row = shape_.h.stride * plan_.slab_row();
-      rows.grad_row = y_row;
-      rows.tap_rows = taps.taps;
-      rows.row_step = taps.source_step * plan_.slab_row();
-      rows.sums_row = sums_row;
-      rows.runs = runs_.data();
-      rows.run_count = runs_.size();
-      rows.channels = plan_.lanes_of(block);
-      rows.grad = grad + (image * plan_.h.results + i) * y_row + first;
-      rows.source = s.slab + std::max<int64_t>(0, taps.source - slab_rows.first) * plan_.slab_row();
-      rows.sums = sums + taps.tap * sums_row + first;
-      rows.groups = {1, plan_.channels, plan_.slab_plane(), shape_.K};
-      kernels_.kernel_gradient(rows);
-    }
+    const int64_t first = block * plan_.lanes;
+    const std::vector<DepthwiseSpan>& rows = rows_[band];
+    const AxisRange sources = plan_.sources_of_band(rows);
+    fill_slab(plan_, kernels_, x + image * plan_.h.sources * plan_.w.sources * plan_.sources, sources, block,
+              s);
+    DepthwiseGradientBlock<T> results{};
+    results.source = s.slab - sources.first * plan_.slab_row();
+    results.grad = grad + image * plan_.h.results * plan_.w.results * plan_.results + first;
+    results.sums = sums + first;
+    results.spans = {rows.data(), columns_.data(), static_cast<int64_t>(rows.size()),
+                     static_cast<int64_t>(columns_.size())};
+    results.channels = plan_.lanes_of(block);
+    results.groups = {1, plan_.channels, plan_.slab_plane(), shape_.K};
+    kernels_.kernel_gradient(results);
   }
 
   Conv2dShape shape_;
   const Conv2dDepthwiseKernels<T>& kernels_;
   GroupedPlan plan_;
-  std::vector<DepthwiseColumns> runs_;  // weights are those of the kernel
+  std::vector<DepthwiseSpan> columns_;            // weights are those of the kernel
+  std::vector<std::vector<DepthwiseSpan>> rows_;  // of each band
   int64_t splits_;
   int threads_;
 };

@@ -41,26 +41,26 @@ GroupedPlan::GroupedPlan(const ConvProblem& problem, const GatherAxis& h_axis, c
   bands = ceil_div(h.results, band);
   slab_rows = 0;
   for (int64_t i = 0; i < bands; ++i) {
-    const Rows rows = rows_of(i * band, std::min(h.results, (i + 1) * band));
+    const AxisRange rows = sources_of(spans_of(h, rows_of(i), {1, 1, 1}), 1);
     slab_rows = std::max(slab_rows, rows.last - rows.first);
   }
-  runs = column_runs(w, {lanes, results, results}, 1);
+  columns = spans_of(w, {0, w.results}, {lanes, results, results});
 }
 
 void GroupedPlan::fill_index(int64_t block, int64_t d, int64_t* index) const {
   for (int64_t i = 0; i < lanes_of(block); ++i) index[i] = (block * lanes + i) / filters * channels + d;
 }
 
-GroupedPlan::Rows GroupedPlan::rows_of(int64_t begin, int64_t end) const {
-  Rows rows{h.sources, 0};
-  for (int64_t i = begin; i < end; ++i) {
-    const LiveTaps taps = h.taps_of(i);
-    if (taps.taps == 0) continue;
-    rows.first = std::min(rows.first, taps.source);
-    rows.last = std::max(rows.last, taps.source + (taps.taps - 1) * taps.source_step + 1);
-  }
-  rows.first = std::min(rows.first, rows.last);
+std::vector<std::vector<DepthwiseSpan>> GroupedPlan::rows_of_bands(int64_t weights_row) const {
+  std::vector<std::vector<DepthwiseSpan>> rows;
+  for (int64_t i = 0; i < bands; ++i)
+    rows.push_back(spans_of(h, rows_of(i), {slab_row(), weights_row, w.results * results}));
   return rows;
+}
+
+AxisRange GroupedPlan::sources_of_band(const std::vector<DepthwiseSpan>& rows) const {
+  const AxisRange elements = sources_of(rows, slab_row());
+  return {elements.first / slab_row(), elements.last / slab_row()};
 }
 
 bool suits_grouped(const Conv2dShape& s) {

@@ -19,16 +19,16 @@ struct GroupedPlan {
 
   int64_t slab_row() const { return w.sources * lanes; }
   int64_t slab_plane() const { return slab_rows * slab_row(); }
+  AxisRange rows_of(int64_t i) const { return {i * band, std::min(h.results, (i + 1) * band)}; }
   int64_t lanes_of(int64_t block) const { return std::min(lanes, results - block * lanes); }
+
+  // The rows of each band, in a slab; sums or weights of tap rows are `weights_row` elements apart.
+  std::vector<std::vector<DepthwiseSpan>> rows_of_bands(int64_t weights_row) const;
+  // Those of the source that the slab of such rows holds.
+  AxisRange sources_of_band(const std::vector<DepthwiseSpan>& rows) const;
 
   // The source channels that the lanes of a block get for channel d of a group.
   void fill_index(int64_t block, int64_t d, int64_t* index) const;
-
-  // Source rows [first, last) that results [begin, end) of an image read.
-  struct Rows {
-    int64_t first, last;
-  };
-  Rows rows_of(int64_t begin, int64_t end) const;
 
   GatherAxis h, w;
   int64_t channels, filters;   // of a group
@@ -36,7 +36,7 @@ struct GroupedPlan {
   int64_t lanes, lane_blocks;  // of a slab
   int64_t band, bands;         // rows of results that share a slab, bands of an image
   int64_t slab_rows;
-  std::vector<DepthwiseColumns> runs;
+  std::vector<DepthwiseSpan> columns;
 };
 
 // One a thread.
@@ -58,7 +58,7 @@ struct GroupedScratch {
 // Fills the slab with rows [first, last) of an image.
 template <class T>
 void fill_slab(const GroupedPlan& plan, const Conv2dDepthwiseKernels<T>& kernels, const T* image,
-               const GroupedPlan::Rows& rows, int64_t block, const GroupedScratch<T>& s) {
+               AxisRange rows, int64_t block, const GroupedScratch<T>& s) {
   for (int64_t d = 0; d < plan.channels; ++d) {
     plan.fill_index(block, d, s.index);
     kernels.spread({image + rows.first * plan.w.sources * plan.sources,

@@ -472,16 +472,11 @@ MUTANTS = {
         ),
         (
             "every block of channels adds the first bias",
-            "biases ? biases + first",
+            "biases ? biases + t.first",
             "biases ? biases",
             THREADS,
         ),
-        (
-            "the last row is dropped",
-            "i < rows * (band + 1) / tasks_.bands",
-            "i < rows * (band + 1) / tasks_.bands - 1",
-            FORWARD,
-        ),
+        ("every band is that of the first rows", "rows_[t.band].data()", "rows_[0].data()", THREADS),
     ],
     "cpu/conv2d_depthwise_plan.cpp": [
         (
@@ -496,17 +491,18 @@ MUTANTS = {
         ("outputs that lack a tap are cut as if there were one", "next == first + 1 && ", "", GRAD_X),
         ("the first output is cut, but not left out", "parts[whole].cut_first = true;", "", FORWARD),
         (
-            "only the first phase is gathered",
-            "if ((result - phase.out_offset) % phase.out_stride == 0)",
-            "",
-            GRAD_X,
+            "the last rows of a band are dropped",
+            "first_from(results.last)}",
+            "first_from(results.last) - 1}",
+            FORWARD,
         ),
+        ("whole results go on to the edge", "axis.in - 1 - axis.origin", "axis.in - axis.origin", FORWARD),
     ],
     "cpu/conv2d_depthwise_kernel_gradient.cpp": [
         (
             "every block of channels reads the first of grad",
-            "rows.grad = grad + i * y_row + first;",
-            "rows.grad = grad + i * y_row;",
+            "shape_.h.out * y_row_ + part.first;\n      block.sums",
+            "shape_.h.out * y_row_;\n      block.sums",
             GRAD_KERNEL,
         ),
         (
@@ -515,9 +511,15 @@ MUTANTS = {
             "split < splits_ - 1; ++split)",
             GRAD_KERNEL,
         ),
-        ("rows are summed together whatever taps reach them", ".same_taps(taps)", ".taps >= 0", GRAD_KERNEL),
+        ("a split drops its last band", "band < end; ++band", "band < end - 1; ++band", GRAD_KERNEL),
         ("merged pixels are not added", "pixel < width_; ++pixel", "pixel < 1; ++pixel", GRAD_KERNEL),
-        ("splits depend on the threads", "kSplits)))", "get_num_threads())))", THREADS),
+        (
+            "splits depend on the threads",
+            "kSplitPixels, 1, kSplits)",
+            "kSplitPixels, 1, get_num_threads())",
+            THREADS,
+        ),
+        ("merged sums lie where the result does", "splits_ == 1 && width_ == 1", "splits_ == 1", GRAD_KERNEL),
     ],
     "cpu/conv2d_reference.cpp": [
         ("the first row of taps is dropped", "r = s.h.first_tap(p); r", "r = s.h.first_tap(p) + 1; r", EXACT),
@@ -604,7 +606,12 @@ MUTANTS = {
     "cpu/conv2d_grouped_plan.cpp": [
         ("lanes get the first channel of their group", "* channels + d;", "* channels;", FORWARD),
         ("lanes get the first group", "(block * lanes + i) / filters * channels", "0", FORWARD),
-        ("the slab lacks the last row", "taps.source_step + 1);", "taps.source_step);", FORWARD),
+        (
+            "the slab lacks the last row",
+            "elements.last / slab_row()}",
+            "elements.last / slab_row() - 1}",
+            FORWARD,
+        ),
     ],
     "cpu/conv2d_grouped.cpp": [
         (

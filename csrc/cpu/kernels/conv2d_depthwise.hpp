@@ -1,7 +1,7 @@
 // Contracts of the depthwise convolution kernels: one filter a channel, vectors run over channels.
 //
-// A kernel computes one row of results straight from the image: which rows and columns of taps meet the image
-// is known before (DepthwiseColumns), so that padding is neither copied nor looked at. Weights are
+// A kernel computes a block of results straight from the image: which rows and columns of taps meet the image
+// is known before (DepthwiseSpan), so that padding is neither copied nor looked at. Weights are
 // [tap row][tap column][channel]. Nothing is read or written outside of the channels that are named.
 #pragma once
 
@@ -9,18 +9,25 @@
 
 namespace konv::cpu {
 
-// `columns` results whose taps meet the image alike: tap t of result i reads source + i * source_step +
-// t * tap_step, and its weights lie at weights + t * weights_step. Offsets are in elements, from the row's
-// pointers. With few channels `width` neighbouring pixels count as channels of one result; their weights,
-// sums and biases repeat. At the image's edges a result may lack a tap that the others have, of at least two:
-// nothing is read there. At least one result then has all taps.
-struct DepthwiseColumns {
-  int64_t columns, width;
+// `count` results along one axis whose taps meet the image alike: tap t of result i reads source + i *
+// source_step + t * tap_step, and its weights lie at weights + t * weights_step. Offsets are in elements,
+// from the block's pointers, and those of rows and columns add up. With few channels `width` neighbouring
+// pixels of a row count as channels of one result; their weights, sums and biases repeat. At the image's
+// edges a result may lack a tap that the others have, of at least two: nothing is read there. At least one
+// result then has all taps. The steps of a single result are 0.
+struct DepthwiseSpan {
+  int64_t count, width;
   int64_t source, source_step;
   int64_t taps, tap_step;  // taps may be 0: such results hold the bias
   int64_t weights, weights_step;
   int64_t result, result_step;
   bool cut_first, cut_last;  // the first result lacks its first tap, the last one its last
+};
+
+// Spans of rows by spans of columns; a result may lie in several, of which the last one counts.
+struct DepthwiseSpans {
+  const DepthwiseSpan *rows, *columns;
+  int64_t row_spans, column_spans;
 };
 
 // What the channels of the result read of a pixel: `sources` channels each, all those of a group the same
@@ -41,16 +48,15 @@ struct MemoryAhead {
   int64_t stretches, length, pitch;
 };
 
-// result[i][c] = bias (if not null) + sum over tap rows, sources, taps of source * weights, then ReLU.
+// result[row][column][c] = bias (if not null) + sum over tap rows, sources, taps of source * weights, then
+// ReLU.
 template <class T>
-struct DepthwiseRow {
-  const T* source;             // the first one, of the first tap row that meets the image
-  int64_t tap_rows, row_step;  // may be 0; source elements between tap rows
-  const T* weights;            // of that tap row
-  int64_t weights_row_step;
-  const DepthwiseColumns* runs;
-  int64_t run_count, channels;
+struct DepthwiseBlock {
+  const T* source;
+  const T* weights;
   T* result;
+  DepthwiseSpans spans;
+  int64_t channels;
   DepthwiseGroups groups;
   const T* bias;
   bool relu;
@@ -59,20 +65,18 @@ struct DepthwiseRow {
   bool streamed;  // past the caches: every result is then aligned to the vector, channels are whole vectors
 };
 
-// sums[tap row][tap column][source][c] += sum over all results of source * grad, for `rows` rows of results
-// that the same tap rows reach. Runs as above: weights are the offsets of sums, results those of grad. Each
-// sum is taken over all rows of a run, then added.
+// sums[tap row][tap column][source][c] += sum over all results of source * grad. Spans as above: weights are
+// the offsets of sums, results those of grad. Each sum is taken over all results of a span of rows and one of
+// columns (with 3x3 taps: of a few columns), then added.
 template <class T>
-struct DepthwiseGradientRows {
-  const T* source;                     // of the first row and its first tap row
-  int64_t rows, source_row, grad_row;  // elements from the source or gradient of one row to those of the next
-  int64_t tap_rows, row_step;
-  T* sums;
-  int64_t sums_row;
-  const DepthwiseColumns* runs;
-  int64_t run_count, channels;
-  DepthwiseGroups groups;
+struct DepthwiseGradientBlock {
+  const T* source;
   const T* grad;
+  T* sums;
+  DepthwiseSpans spans;
+  int64_t channels;
+  DepthwiseGroups groups;
+  MemoryAhead<T> before, source_ahead, grad_ahead;  // as above
 };
 
 // spread[pixel * pitch + lane] = x[pixel * x_pitch + index[lane]], the index rising with the lane.
@@ -89,8 +93,8 @@ struct SpreadPixels {
 template <class T>
 struct Conv2dDepthwiseKernels {
   int lanes;
-  void (*forward)(const DepthwiseRow<T>&);
-  void (*kernel_gradient)(const DepthwiseGradientRows<T>&);
+  void (*forward)(const DepthwiseBlock<T>&);
+  void (*kernel_gradient)(const DepthwiseGradientBlock<T>&);
   void (*spread)(const SpreadPixels<T>&);
 };
 

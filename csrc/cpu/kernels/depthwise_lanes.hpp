@@ -1,4 +1,5 @@
-// What the depthwise kernels share: how lanes read a pixel, and runs of columns. Included by kernel files
+// What the depthwise kernels share: how lanes read a pixel, spans of results, and
+// fetching. Included by kernel files
 // only.
 #pragma once
 
@@ -15,32 +16,92 @@ KONV_INLINE void advance(T*& pointer, int64_t step) {
   asm("" : "+r"(pointer));
 }
 
-// Calls body(run) for the parts of a run whose results have the same taps.
+// The parts of a span whose results have the same taps: writes them, returns how many.
+KONV_INLINE int uncut_parts(DepthwiseSpan span, DepthwiseSpan (&parts)[3]) {
+  int count = 0;
+  DepthwiseSpan one = span;
+  one.count = 1;
+  one.taps -= 1;
+  if (span.cut_first) {
+    parts[count] = one;
+    parts[count].source += span.tap_step;
+    parts[count++].weights += span.weights_step;
+    span.count -= 1;
+    span.source += span.source_step;
+    span.result += span.result_step;
+  }
+  span.count -= span.cut_last;
+  parts[count++] = span;
+  if (span.cut_last) {
+    parts[count] = one;
+    parts[count].source = span.source + span.count * span.source_step;
+    parts[count++].result = span.result + span.count * span.result_step;
+  }
+  return count;
+}
+
+// Calls body(rows, columns) for all pairs of such parts.
 template <class Body>
-KONV_INLINE void for_each_uncut(DepthwiseColumns run, const Body& body) {
-  const auto one = [&run] {
-    DepthwiseColumns part = run;
-    part.columns = 1;
-    part.taps -= 1;
-    return part;
-  };
-  if (run.cut_first) {
-    DepthwiseColumns first = one();
-    first.source += run.tap_step;
-    first.weights += run.weights_step;
-    body(first);
-    run.columns -= 1;
-    run.source += run.source_step;
-    run.result += run.result_step;
+KONV_INLINE void for_each_uncut(const DepthwiseSpan& rows, const DepthwiseSpan& columns, const Body& body) {
+  DepthwiseSpan row_parts[3], column_parts[3];
+  const int row_count = uncut_parts(rows, row_parts), column_count = uncut_parts(columns, column_parts);
+  for (int i = 0; i < row_count; ++i)
+    for (int j = 0; j < column_count; ++j) body(row_parts[i], column_parts[j]);
+}
+
+// Three taps along the axis, its results `stride` of them apart.
+KONV_INLINE bool is_3_taps(const DepthwiseSpan& span, int64_t stride) {
+  return span.taps == 3 && span.width == 1 && span.source_step == stride * span.tap_step;
+}
+
+// Fetches memory piece by piece, in the order in which it lies: as a tile reads its pixels, far apart, the
+// hardware would not see them coming.
+template <class T>
+class Fetcher {
+ public:
+  // All of it while so many elements of results are computed.
+  Fetcher(const MemoryAhead<T>& ahead, int64_t results)
+      : ahead_(ahead), share_(results ? (ahead.stretches * ahead.length + results - 1) / results : 0) {}
+
+  __attribute__((always_inline)) void fetch_for(int64_t results) {
+    for (owed_ += results * share_; owed_ >= kLine && ahead_.stretches > 0; owed_ -= kLine) {
+      prefetch_to_l2(ahead_.first + element_);
+      element_ += kLine;
+      if (element_ < ahead_.length) continue;
+      element_ = 0;
+      ahead_.first += ahead_.pitch;
+      --ahead_.stretches;
+    }
   }
-  run.columns -= run.cut_last;
-  body(run);
-  if (run.cut_last) {
-    DepthwiseColumns last = one();
-    last.source += run.columns * run.source_step;
-    last.result += run.columns * run.result_step;
-    body(last);
-  }
+
+ private:
+  static constexpr int64_t kLine = 64 / sizeof(T);
+  MemoryAhead<T> ahead_;
+  int64_t share_, element_ = 0, owed_ = 0;
+};
+
+// Results of a block, elements.
+KONV_INLINE int64_t count_results(const DepthwiseSpans& spans, int64_t channels) {
+  int64_t rows = 0, columns = 0;
+  for (int64_t i = 0; i < spans.row_spans; ++i) rows += spans.rows[i].count;
+  for (int64_t i = 0; i < spans.column_spans; ++i) columns += spans.columns[i].count * spans.columns[i].width;
+  return rows * columns * channels;
+}
+
+#ifdef KONV_SANITIZE
+constexpr int kColumns3x3 = 2;  // unrolled further, sanitized code takes minutes to compile
+#elif KONV_TILE_ROWS > 6
+constexpr int kColumns3x3 = 7;  // of three rows: with nine weights and a pixel they take 31 registers
+#else
+constexpr int kColumns3x3 = 4;  // with a pixel they fit 16 registers; weights stay in L1
+#endif
+
+// Calls body.template run<Columns>(first) for tiles of 3x3 taps that cover `count` columns.
+template <class Body>
+KONV_INLINE void for_each_tile(int64_t count, const Body& body) {
+  int64_t first = 0;
+  for (; first + kColumns3x3 <= count; first += kColumns3x3) body.template run<kColumns3x3>(first);
+  for (; first < count; ++first) body.template run<1>(first);
 }
 
 // Lane i is lane from[i] of v. The masks, of all lanes, spare GCC 12 a warning.
