@@ -15,8 +15,6 @@
 namespace konv::cpu {
 namespace {
 
-constexpr int64_t kLineBytes = 64;  // streamed in pieces, lines would be written more than once
-
 template <class T>
 class DepthwiseRun {
  public:
@@ -72,7 +70,7 @@ class DepthwiseRun {
                   y_image = h_.results * w_.results * channels_;
     const bool streamed =
         worth_streaming(problem_.images * (x_image + y_image) * static_cast<int64_t>(sizeof(T))) &&
-        kernels_.lanes * static_cast<int64_t>(sizeof(T)) == kLineBytes && channels_ % kernels_.lanes == 0;
+        channels_ % kernels_.lanes == 0;
     std::vector<int64_t> fetched(tasks_.threads, -1);  // the task whose sources a thread has fetched
     parallel_for_own(tasks_.threads, tasks_.count(), Order::kUp, [&](int64_t task, int thread) {
       const Task t = task_of(task);

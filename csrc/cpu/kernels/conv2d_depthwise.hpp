@@ -62,7 +62,8 @@ struct DepthwiseBlock {
   bool relu;
   MemoryAhead<T> before;  // fetched before anything is computed
   MemoryAhead<T> ahead;   // fetched meanwhile
-  bool streamed;  // past the caches: every result is then aligned to the vector, channels are whole vectors
+  bool
+      streamed;  // past the caches, if it pays: results are then aligned to the vector, channels fill vectors
 };
 
 // sums[tap row][tap column][source][c] += sum over all results of source * grad. Spans as above: weights are

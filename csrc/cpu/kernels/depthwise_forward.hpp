@@ -39,7 +39,7 @@ struct ForwardTile {
       for (int64_t r = 0; r < rows.taps; ++r, source += rows.tap_step, weights += rows.weights_step)
         for (int64_t k = 0; k < block.groups.sources; ++k)
           add_taps<Columns>(read, k, source, weights + k * block.groups.next_weights, sums);
-      store_results<Lanes>(block, y + c, columns.result_step, sums);
+      store_results<Lanes, true>(block, y + c, columns.result_step, sums);
     }
   }
 

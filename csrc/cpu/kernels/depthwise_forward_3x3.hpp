@@ -10,15 +10,15 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
-// ReLU, and Columns results of a row written.
-template <int Lanes, class T, int Columns>
+// ReLU, and Columns results of a row written, streamed if they should and may be.
+template <int Lanes, bool MayStream, class T, int Columns>
 KONV_INLINE void store_results(const DepthwiseBlock<T>& block, T* y, int64_t step,
                                Chunk<T, Lanes> (&sums)[Columns]) {
   using V = Chunk<T, Lanes>;
   if (block.relu)
 #pragma GCC unroll 8
     for (int j = 0; j < Columns; ++j) sums[j] = sums[j] <= 0 ? V{} : sums[j];
-  if constexpr (Lanes == kLanes<T>) {
+  if constexpr (MayStream && Lanes == kLanes<T>) {
     if (block.streamed) {
 #pragma GCC unroll 8
       for (int j = 0; j < Columns; ++j, advance(y, step)) stream(y, sums[j]);
@@ -33,6 +33,8 @@ template <class T, Reads How, int Stride>
 struct Forward3x3 {
   using V = Vector<T>;
   static constexpr int kL = kLanes<T>;
+  // The rest of a line would be streamed only when the tile has come down.
+  static constexpr bool kWholeLines = KONV_VECTOR_BYTES == 64;
 
   const DepthwiseBlock<T>& block;
   const DepthwiseSpan &rows, &columns;
@@ -65,7 +67,7 @@ struct Forward3x3 {
         add_row<Stride == 1 ? 7 : 5>(x, c, weights, sums, cut_first, cut_last);
       if (i >= 3 - Stride) {
         fetcher.fetch_for(Columns * kL);
-        store_results<kL>(block, y, columns.result_step, sums[2]);
+        store_results<kL, kWholeLines>(block, y, columns.result_step, sums[2]);
         y += rows.result_step;
       }
       if (Stride == 2 && i < last) {
