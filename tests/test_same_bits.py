@@ -169,8 +169,10 @@ def test_new_processes_do_not_differ(isa: str, dtype: np.dtype[Any], most_thread
     )
     paths = [str(Path(__file__).parent), str(Path(_core.__file__).parents[1]), *sys.path]
     environment = {
-        **{"PYTHONPATH": os.pathsep.join(paths), "KONV_ISA": isa},
-        **{"KONV_NUM_THREADS": "3", "OMP_THREAD_LIMIT": most_threads},
+        "PYTHONPATH": os.pathsep.join(paths),
+        "KONV_ISA": isa,
+        "KONV_NUM_THREADS": "3",
+        "OMP_THREAD_LIMIT": most_threads,
     }
     printed = subprocess.check_output([sys.executable, "-c", code], env={**os.environ, **environment})
     assert json.loads(printed) == digests(dtype)
