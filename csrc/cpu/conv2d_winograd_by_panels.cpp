@@ -169,8 +169,9 @@ void WinogradByPanels::transform_tiles(const float* x, const WinogradPatches& bl
                                        int64_t at, const Scratch& s) const {
   const ConvProblem& problem = steps_.problem();
   const int64_t last = std::min(first + kTaskTiles, block.count());
-  for (int64_t t = last; t < std::min(last + kTaskTiles, block.count()); ++t)
-    steps_.fetch_data(x, problem.channels, block.source[t]);
+  const int64_t parts = steps_.fetch_parts(problem.channels);
+  steps_.fetch_data(x, problem.channels, block,
+                    {last * parts, std::min(last + kTaskTiles, block.count()) * parts});
   WinogradMatrices points = s.points;
   points.first += at * points.tile_pitch;
   for (int64_t c = 0; c < problem.channels; c += block_channels_) {
@@ -185,8 +186,7 @@ void WinogradByPanels::run_task(const float* packed, const Epilogue<float>& epil
   const ConvProblem& problem = steps_.problem();
   const int64_t B = steps_.kernels().block_filters, taps_size = steps_.tap_count() * B,
                 panel_pitch = odd_lines(block_channels_ * B);
-  const int64_t count = block.count();
-  if (count == 0) return;
+  if (block.count() == 0) return;
   const float* taps = packed + task.panel * panel_size();
   if (steps_.plan().adjoint)
     steps_.begin_adjoint(epilogue.bias, y, steps_.units() * task.chunk / chunks_,
@@ -217,9 +217,7 @@ void WinogradByPanels::run_task(const float* packed, const Epilogue<float>& epil
       const int64_t from = ahead_size * point / kWinogradPoints,
                     to = ahead_size * (point + 1) / kWinogradPoints;
       steps_.kernels().fetch_lines(ahead + from, to - from);
-      if (!last || steps_.streams_results()) continue;
-      for (int64_t t = count * point / kWinogradPoints; t < count * (point + 1) / kWinogradPoints; ++t)
-        steps_.fetch_results(y, block.result[t], task.panel);
+      if (last && !steps_.streams_results()) steps_.fetch_results(y, block, block.share(point), task.panel);
     }
     points.first += kWinogradPoints * points.point_pitch;
   }

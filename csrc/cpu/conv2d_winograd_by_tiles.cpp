@@ -84,8 +84,10 @@ WinogradByTiles::Scratch WinogradByTiles::carve(Carver& carver) const {
   Scratch s{};
   s.points = {carver.take<float>(block_tiles_ * tile_pitch), tile_pitch, point_pitch};
   s.sums = {carver.take<float>(kWinogradPoints * sum_pitch), B, sum_pitch};
-  s.patches.source = carver.take<WinogradPatch>(block_tiles_);
-  s.patches.result = carver.take<WinogradPatch>(block_tiles_);
+  for (WinogradPatches* patches : {&s.patches, &s.next}) {
+    patches->source = carver.take<WinogradPatch>(block_tiles_);
+    patches->result = carver.take<WinogradPatch>(block_tiles_);
+  }
   return s;
 }
 
@@ -126,10 +128,10 @@ void WinogradByTiles::run_task(const float* x, const float* packed, Epilogue<flo
                                const Scratch& s, const Task& task, const Task& next) const {
   const auto [group, first_unit, last_unit, first_panel, last_panel] = task;
   const ConvProblem& problem = steps_.problem();
-  WinogradPatches patches = s.patches;
+  WinogradPatches patches = s.patches, ahead = s.next;
   const bool adjoint = steps_.plan().adjoint, streamed = steps_.streams_results();
   const int64_t unit_tiles = steps_.unit_tiles(), B = steps_.kernels().block_filters;
-  const int64_t point_pitch = point_size(), steps = (last_panel - first_panel) * kWinogradPoints;
+  const int64_t point_pitch = point_size(), ahead_channels = std::min(problem.channels, kChannels);
   y += group * problem.filters;
   if (epilogue.bias) epilogue.bias += group * problem.filters;
   if (epilogue.addend) epilogue.addend += group * problem.filters;
@@ -140,12 +142,11 @@ void WinogradByTiles::run_task(const float* x, const float* packed, Epilogue<flo
     count = ceil_div(end - first, ceil_div(end - first, block_tiles_));
     steps_.find_patches(first, count, patches);
     const bool ends = first + count == end;
-    const int64_t ahead = ends ? next.first_unit * unit_tiles : first + count,
-                  ahead_count = std::min(count, steps_.tiles() - ahead);
+    const int64_t first_ahead = ends ? next.first_unit * unit_tiles : first + count;
+    if (!adjoint) steps_.find_patches(first_ahead, std::min(count, steps_.tiles() - first_ahead), ahead);
+    const int64_t ahead_parts = ahead.count() * steps_.fetch_parts(ahead_channels);
     const float* ahead_x = x + (ends ? next.group : group) * problem.channels;
-    int64_t step = 0, fetched = 0;
     for (int64_t panel = first_panel; panel < last_panel; ++panel) {
-      int64_t fetched_results = 0;
       for (int64_t c = 0; c < problem.channels; c += kChannels) {
         const int64_t channels = std::min(kChannels, problem.channels - c);
         if (panel == first_panel || problem.channels > kChannels)
@@ -165,12 +166,11 @@ void WinogradByTiles::run_task(const float* x, const float* packed, Epilogue<flo
           steps_.kernels().products(p);
           p.panel += point_pitch;
           if (c > 0 || adjoint) continue;
-          for (step += ahead_count; fetched * steps < step; ++fetched)
-            steps_.fetch_data(ahead_x, std::min(problem.channels, kChannels),
-                              steps_.source_of(ahead + fetched));
-          if (streamed) continue;
-          for (; fetched_results * kWinogradPoints < count * (point + 1); ++fetched_results)
-            steps_.fetch_results(y, patches.result[fetched_results], panel);
+          if (panel == last_panel - 1)
+            steps_.fetch_data(
+                ahead_x, ahead_channels, ahead,
+                {ahead_parts * point / kWinogradPoints, ahead_parts * (point + 1) / kWinogradPoints});
+          if (!streamed) steps_.fetch_results(y, patches, patches.share(point), panel);
         }
       }
       steps_.transform_results(s.sums, patches, panel, epilogue, y);

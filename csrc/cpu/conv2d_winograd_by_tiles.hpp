@@ -35,7 +35,7 @@ class WinogradByTiles {
  private:
   struct Scratch {  // one a thread
     WinogradMatrices points, sums;
-    WinogradPatches patches;
+    WinogradPatches patches, next;
   };
   // Units [first_unit, last_unit) and panels [first_panel, last_panel).
   struct Task {

@@ -52,9 +52,9 @@ WinogradPlan make_winograd_plan(const TapAxis& h, const TapAxis& w) {
   return plan;
 }
 
-WinogradTileShape WinogradPlan::shape_of(int64_t tile) const {
-  const bool right = w.last_points < kWinogradAxisPoints && tile % w.tiles == w.tiles - 1,
-             bottom = h.last_points < kWinogradAxisPoints && tile / w.tiles % h.tiles == h.tiles - 1;
+WinogradTileShape WinogradPlan::shape_of(int64_t row, int64_t column) const {
+  const bool right = w.last_points < kWinogradAxisPoints && column == w.tiles - 1,
+             bottom = h.last_points < kWinogradAxisPoints && row == h.tiles - 1;
   return right ? (bottom ? kCorner : kRightEdge) : bottom ? kBottomEdge : kWhole;
 }
 

@@ -37,7 +37,7 @@ struct WinogradPlan {
   int64_t tiles() const { return h.tiles * w.tiles; }  // of an image
   double points() const { return points_of(h, w); }    // of all of them, beyond int64 perhaps
   bool has_edges() const { return std::min(h.last_points, w.last_points) < kWinogradAxisPoints; }
-  WinogradTileShape shape_of(int64_t tile) const;
+  WinogradTileShape shape_of(int64_t row, int64_t column) const;  // of an image's tiles
 };
 
 // Both axes have stride and step 1 and at most 5 taps.

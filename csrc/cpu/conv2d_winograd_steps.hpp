@@ -10,6 +10,11 @@
 
 namespace konv::cpu {
 
+// Tiles of a block.
+struct WinogradRange {
+  int64_t begin, end;
+};
+
 // A block's tiles, as sources and as results, in the order of their shapes: those of shape s are [first[s],
 // first[s + 1]).
 struct WinogradPatches {
@@ -17,11 +22,10 @@ struct WinogradPatches {
   int64_t first[kTileShapes + 1];
 
   int64_t count() const { return first[kTileShapes]; }
-};
-
-// Tiles [begin, end) of a block.
-struct WinogradRange {
-  int64_t begin, end;
+  // Whose results are fetched beside the products of a point.
+  WinogradRange share(int64_t point) const {
+    return {count() * point / kWinogradPoints, count() * (point + 1) / kWinogradPoints};
+  }
 };
 
 // Points or sums of tiles, tile_pitch apart.
@@ -66,26 +70,25 @@ class WinogradSteps {
   // and their pitches are aligned to a vector.
   void transform_data(const float* x, int64_t channels, const WinogradPatches& patches,
                       const WinogradRange& tiles, const WinogradMatrices& points, bool streamed) const;
-  void fetch_data(const float* x, int64_t channels, WinogradPatch source) const;
+  // Parts of tiles, fetch_parts(channels) each: a core asks for few lines at once, and waits with the next.
+  int64_t fetch_parts(int64_t channels) const;
+  void fetch_data(const float* x, int64_t channels, const WinogradPatches& patches,
+                  const WinogradRange& parts) const;
 
   // y and epilogue: of the group.
   bool streams_results() const;
   void transform_results(const WinogradMatrices& sums, const WinogradPatches& patches, int64_t panel,
                          const Epilogue<float>& epilogue, float* y) const;
-  void fetch_results(float* y, const WinogradPatch& result, int64_t panel) const;
+  void fetch_results(float* y, const WinogradPatches& patches, const WinogradRange& tiles,
+                     int64_t panel) const;
   // What the adjoint adds its results to: filters of panels [first_panel, last_panel) of images [first,
   // last).
   void begin_adjoint(const float* bias, float* y, int64_t first, int64_t last, int64_t first_panel,
                      int64_t last_panel) const;
 
-  WinogradPatch source_of(int64_t tile) const;
-
  private:
   const float* first_tap(const float* kernel, const KernelBlock& block) const;
   int64_t edge_points() const { return std::min(plan_.h.last_points, plan_.w.last_points); }
-  WinogradPatch result_of(int64_t tile) const;
-  WinogradPatch patch_of(int64_t tile, int64_t row, int64_t column, int64_t image_stride, int64_t row_stride,
-                         int64_t column_stride) const;
 
   ConvProblem problem_;
   WinogradPlan plan_;

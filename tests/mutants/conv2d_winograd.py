@@ -575,8 +575,20 @@ MUTANTS = {
         ("every panel has the first one's bias", "epilogue.bias + first", "epilogue.bias", FORWARD),
         (
             "tiles run on into the next image's",
-            "row += tile / plan_.w.tiles % plan_.h.tiles *",
-            "row += tile / plan_.w.tiles *",
+            "first_tile / w.tiles % h.tiles",
+            "first_tile / w.tiles",
+            FORWARD,
+        ),
+        (
+            "tiles run on beyond their row",
+            "if (++column < w.tiles) continue;",
+            "if (++column <= w.tiles) continue;",
+            FORWARD,
+        ),
+        (
+            "tiles run on beyond their image",
+            "if (++row < h.tiles) continue;",
+            "if (++row <= h.tiles) continue;",
             FORWARD,
         ),
         (
@@ -694,8 +706,8 @@ MUTANTS = {
         ("an edge of three outputs makes two", "std::max<int64_t>(last + 2, 4)", "4", FORWARD),
         (
             "a whole last tile counts as narrow",
-            "w.last_points < kWinogradAxisPoints && tile",
-            "tile",
+            "w.last_points < kWinogradAxisPoints && column",
+            "column",
             FORWARD,
         ),
         ("the adjoint's tiles lie a pixel off", "-axis.origin - last,", "-axis.origin - last + 1,", GRAD_X),

@@ -226,12 +226,14 @@ void transform_data(const WinogradData& d) {
 
 void fetch(const WinogradPixels& p) {
   const int64_t last_row = minimum(p.high, p.rows - p.patch.row),
+                first_column = p.patch.column < 0 ? -p.patch.column : 0,
                 last_column = minimum(p.wide, p.columns - p.patch.column);
+  const bool dense = p.column_stride == p.channels;  // a row is one piece
+  const int64_t pixels = last_column - first_column, pieces = dense ? pixels > 0 : pixels;
   for (int64_t row = p.patch.row < 0 ? -p.patch.row : 0; row < last_row; ++row)
-    for (int64_t column = p.patch.column < 0 ? -p.patch.column : 0; column < last_column; ++column) {
-      const float* pixel = p.origin + p.patch.offset + row * p.row_stride + column * p.column_stride;
-      for (int64_t c = 0; c < p.channels; c += kLine) __builtin_prefetch(pixel + c, 0, 2);
-    }
+    for (int64_t piece = 0; piece < pieces; ++piece)
+      fetch_lines(p.origin + p.patch.offset + row * p.row_stride + (first_column + piece) * p.column_stride,
+                  dense ? pixels * p.channels : p.channels);
 }
 
 // ---- products ----
