@@ -236,22 +236,22 @@ def test_an_image_does_not_depend_on_its_batch(
 
 
 def test_a_kernel_packed_late_changes_no_bit(isa: str, set_threads: Callable[[int], None]) -> None:
-    """A 1x1 convolution packs its kernel task by task where one block holds all pixels: for one image of 160,
-    not for two, nor if prepared. Its 512 channels of float64 are two blocks, whose sums meet in the result.
+    """A 1x1 convolution packs its kernel task by task, some filters at a time, where one or two blocks hold
+    all pixels: for one or two images of 160, not for three, nor if prepared. Its 512 channels of float64 are
+    two blocks, whose sums meet in the result.
     """
     set_threads(2)
     float64 = np.dtype("float64")
-    x = draw_once("packed late x", (2, 10, 16, 512), float64)
-    kernel = draw_once("packed late kernel", (1, 1, 512, 40), float64)
-    bias = draw_once("packed late bias", (40,), float64)
+    x = draw_once("packed late x", (3, 10, 16, 512), float64)
+    kernel = draw_once("packed late kernel", (1, 1, 512, 200), float64)
+    bias = draw_once("packed late bias", (200,), float64)
     prepared = _core.prepare_conv2d(kernel, (10, 16, 512), (1, 1), "valid", (1, 1), 1, "auto")
-    both = ops.conv2d(x, kernel, bias)
-    assert_same_bits(_core.apply_prepared(x, prepared, bias, False, None), both, "two images, prepared")
-    for i in range(2):
-        image, whole = x[i : i + 1], both[i : i + 1]
-        assert_same_bits(ops.conv2d(image, kernel, bias), whole, f"image {i}")
+    batch = ops.conv2d(x, kernel, bias)
+    for first, end in ((0, 1), (1, 2), (0, 2), (1, 3), (0, 3)):
+        images, whole, where = x[first:end], batch[first:end], f"images {first} to {end}"
+        assert_same_bits(ops.conv2d(images, kernel, bias), whole, where)
         assert_same_bits(
-            _core.apply_prepared(image, prepared, bias, False, None), whole, f"image {i}, prepared"
+            _core.apply_prepared(images, prepared, bias, False, None), whole, f"{where}, prepared"
         )
 
 

@@ -16,6 +16,7 @@ BANDS = "test_depthwise.py::test_bands_make_the_whole_image"
 THREADS = "test_same_bits.py::test_threads_do_not_change_a_bit"
 ADDEND = "test_prepared.py::test_addend"
 BATCH = "test_same_bits.py::test_an_image_does_not_depend_on_its_batch"
+LATE = "test_same_bits.py::test_a_kernel_packed_late_changes_no_bit"
 OVER_BLOCKS = "test_winograd.py::test_auto_over_blocks"
 
 MUTANTS = {
@@ -179,7 +180,7 @@ MUTANTS = {
     "cpu/conv2d_direct.cpp": [
         (
             "every image has the first one's addend",
-            "epilogue.addend + y_offset",
+            "epilogue.addend + y_block + filter",
             "epilogue.addend + filter",
             ADDEND,
         ),
@@ -203,17 +204,24 @@ MUTANTS = {
         ),
         (
             "every group writes the first filters",
-            "task.image * problem_.y_image + filter +",
-            "task.image * problem_.y_image + first_filter +",
+            "task.image * problem_.y_image + task.group * problem_.filters +",
+            "task.image * problem_.y_image +",
             FORWARD,
         ),
         (
             "every group adds the first bias",
-            "epilogue.bias ? epilogue.bias + filter",
-            "epilogue.bias ? epilogue.bias",
+            "epilogue.bias + task.group * problem_.filters + filter",
+            "epilogue.bias + filter",
             FORWARD,
         ),
         ("every image reads the first", "x + task.image * problem_.x_image", "x", FORWARD),
+        ("few pixels are always one block", "ceil_div(all, blocks)", "all", LATE),
+        (
+            "filters packed later begin with the group's first",
+            "first_block * B * problem_.kernel_filter;",
+            "0;",
+            LATE,
+        ),
         (
             "a block of channels overwrites those before",
             "b.accumulate = first > 0;",
