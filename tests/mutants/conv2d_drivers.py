@@ -215,7 +215,7 @@ MUTANTS = {
             FORWARD,
         ),
         ("every image reads the first", "x + task.image * problem_.x_image", "x", FORWARD),
-        ("few pixels are always one block", "ceil_div(all, blocks)", "all", LATE),
+        ("few pixels are always one block", "ceil_div(all, kLateBlocks)", "all", LATE),
         (
             "filters packed later begin with the group's first",
             "first_block * B * problem_.kernel_filter;",
