@@ -130,7 +130,7 @@ void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* s
   const double share = work / (get_num_threads() * kBlocksOfThread);
   const PoolTasks tasks(all_rows, w.results(), C, pixel_work, std::max(kTaskWork, share));
   const Gathering<T, Spans> g{h, w, C, source, 0, shape.N * h.sources(), result, 0, streamed};
-  parallel_for_own(threads_for(tasks.count, work), tasks.count, Order::kUp, [&](int64_t task, int) {
+  const auto run_task = [&](int64_t task, int) {
     const int64_t first_channel = task % tasks.channel_blocks * tasks.channels;
     const int64_t first_column = task / tasks.channel_blocks % tasks.column_blocks * tasks.columns;
     const int64_t first_row = task / tasks.channel_blocks / tasks.column_blocks * tasks.rows;
@@ -140,7 +140,13 @@ void gather(const Pool2dShape& shape, const Spans& h, const Spans& w, const T* s
                  std::min(tasks.channels, C - first_channel)},
                 run);
     if (streamed) end_streaming();
-  });
+  };
+  // Neighbours in cache go to one thread; from memory, all threads read on from where the others do.
+  const int threads = threads_for(tasks.count, work);
+  if (streamed)
+    parallel_for(threads, tasks.count, run_task);
+  else
+    parallel_for_own(threads, tasks.count, Order::kUp, run_task);
 }
 
 template <class T, class Index>
