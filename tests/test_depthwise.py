@@ -43,6 +43,20 @@ def test_bands_make_the_whole_image(isa: str, strides: int) -> None:
         np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize(("channels", "filters"), [(1, 1), (1, 3), (3, 3)], ids=str)  # of a group
+@pytest.mark.parametrize("strides", [1, 2])
+def test_dilated_taps_at_the_edge(isa: str, strides: int, channels: int, filters: int) -> None:
+    # The first row lacks a tap, and so its first pixel lies behind that of the second row; the last row, too.
+    options = {"strides": strides, "padding": 1, "dilation_rate": 3, "groups": 32}
+    x = draw_integers("x", (1, 15, 15, 32 * channels), np.dtype(np.float32))
+    kernel = draw_integers("kernel", (3, 3, channels, 32 * filters), x.dtype)
+    y = ops.conv2d(x, kernel, **options)
+    np.testing.assert_array_equal(y, ops.conv2d(x, kernel, algorithm="reference", **options))
+    expected = ops.conv2d_backward(y, x, kernel, algorithm="reference", **options)
+    for found, wanted in zip(ops.conv2d_backward(y, x, kernel, **options), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("strides", [1, 2])
 @pytest.mark.parametrize("corner", [0, -1])
 def test_an_infinite_pixel_spoils_only_the_taps_that_read_it(isa: str, strides: int, corner: int) -> None:

@@ -204,9 +204,11 @@ AxisRange sources_of(const std::vector<DepthwiseSpan>& spans, int64_t pitch) {
   AxisRange range{std::numeric_limits<int64_t>::max(), 0};
   for (const DepthwiseSpan& span : spans) {
     if (span.taps == 0) continue;
-    range.first = std::min(range.first, span.source + span.cut_first * span.tap_step);
+    // Where a result is cut, its next tap is at the edge or, with dilation, the tap of the result beside it.
+    const int64_t cut = std::min(span.tap_step, span.source_step);
+    range.first = std::min(range.first, span.source + span.cut_first * cut);
     range.last = std::max(range.last, span.source + (span.count - 1) * span.source_step +
-                                          (span.taps - 1 - span.cut_last) * span.tap_step + pitch);
+                                          (span.taps - 1) * span.tap_step - span.cut_last * cut + pitch);
   }
   range.first = std::min(range.first, range.last);
   return range;

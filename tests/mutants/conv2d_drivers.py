@@ -15,6 +15,7 @@ TRANSPOSE_EXACT = "test_conv2d_transpose.py::test_integers_are_exact"
 BANDS = "test_depthwise.py::test_bands_make_the_whole_image"
 THREADS = "test_same_bits.py::test_threads_do_not_change_a_bit"
 ADDEND = "test_prepared.py::test_addend"
+DILATED = "test_depthwise.py::test_dilated_taps_at_the_edge"
 BATCH = "test_same_bits.py::test_an_image_does_not_depend_on_its_batch"
 LATE = "test_same_bits.py::test_a_kernel_packed_late_changes_no_bit"
 OVER_BLOCKS = "test_winograd.py::test_auto_over_blocks"
@@ -504,6 +505,12 @@ MUTANTS = {
             "first_from(results.last)}",
             "first_from(results.last) - 1}",
             FORWARD,
+        ),
+        (
+            "a dilated span is read from its first result on",
+            "cut = std::min(span.tap_step, span.source_step)",
+            "cut = span.tap_step",
+            DILATED,
         ),
         ("whole results go on to the edge", "axis.in - 1 - axis.origin", "axis.in - axis.origin", FORWARD),
     ],
