@@ -92,7 +92,7 @@ class MaxPooling2D(_Pooling2D):
         return ops.max_pool2d_backward(grad, argmax, input_shape, **self._geometry()), []
 
     def bind(self, input_shape: tuple[int, ...], *, relu: bool, backend: Backend, **_: Any) -> Call:
-        pooled, kernels = self._bound(backend.kernels.max_pool2d), backend.kernels
+        pooled, kernels = self._bound(backend.kernels.max_pool2d, False), backend.kernels
         return (lambda x, _: kernels.relu(pooled(x, None))) if relu else pooled
 
     def fuses(self, *, norm: bool, add: bool, relu: bool) -> bool:
