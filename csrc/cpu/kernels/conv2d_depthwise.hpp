@@ -62,8 +62,7 @@ struct DepthwiseBlock {
   bool relu;
   MemoryAhead<T> before;  // fetched before anything is computed
   MemoryAhead<T> ahead;   // fetched meanwhile
-  bool
-      streamed;  // past the caches, if it pays: results are then aligned to the vector, channels fill vectors
+  bool streamed;  // past the caches, if it pays: then results are aligned to vectors, which channels fill
 };
 
 // sums[tap row][tap column][source][c] += sum over all results of source * grad. Spans as above: weights are

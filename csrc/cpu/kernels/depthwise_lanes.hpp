@@ -1,6 +1,5 @@
-// What the depthwise kernels share: how lanes read a pixel, spans of results, and
-// fetching. Included by kernel files
-// only.
+// What the depthwise kernels share: how lanes read a pixel, spans of results, and fetching. Included by
+// kernel files only.
 #pragma once
 
 #include "cpu/kernels/chunks.hpp"
