@@ -31,8 +31,8 @@ KONV_INLINE void store_results(const DepthwiseBlock<T>& block, T* y, int64_t ste
 
 template <class T, Reads How, int Stride>
 struct Forward3x3 {
-  using V = Vector<T>;
   static constexpr int kL = kLanes<T>;
+  using V = Chunk<T, kL>;
   // The rest of a line would be streamed only when the tile has come down.
   static constexpr bool kWholeLines = KONV_VECTOR_BYTES == 64;
 
