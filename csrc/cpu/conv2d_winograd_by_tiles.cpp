@@ -12,11 +12,6 @@ namespace {
 constexpr int64_t kChannels = 512;     // of a block's points
 constexpr int64_t kPackChannels = 64;  // of a task that transforms the kernel
 
-// Transformed kernels beyond half of L2 are written past the caches. Points lie far apart, and memory would
-// be waited for line by line: up to four times as long where others fill the last cache (64x64 filters: 0.26
-// in place of 0.04 ms).
-constexpr int64_t kKeptBytes = 512 << 10;
-
 // Tiles of a block: one register tile, so that most points and sums stay in L2; with fewer channels as many
 // register tiles as make up for them, which share what a block does beside its products (16 channels take
 // 0.94 of the time, 32 and 48 0.96 to 0.98). Where all threads have fewer than six register tiles, larger and
@@ -62,7 +57,7 @@ void WinogradByTiles::pack(const float* kernel, float* packed) const {
   const ConvProblem& problem = steps_.problem();
   const int64_t B = steps_.kernels().block_filters, panels = steps_.panels();
   const int64_t chunks = ceil_div(problem.channels, kPackChannels), tasks = problem.groups * chunks * panels;
-  const bool streamed = steps_.kernels().can_stream && worth_streaming(packed_bytes(), kKeptBytes);
+  const bool streamed = steps_.kernels().can_stream && worth_streaming(packed_bytes(), kStreamedKernelBytes);
   parallel_for(threads_for(tasks, static_cast<double>(problem.groups * group_size()) / 4), tasks,
                [&](int64_t task, int) {
                  const int64_t group = task / chunks / panels, panel = task % panels,

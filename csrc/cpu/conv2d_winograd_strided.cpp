@@ -28,10 +28,6 @@ namespace {
 constexpr int64_t kTile = 4;           // results of a phase, an axis
 constexpr int64_t kPackChannels = 64;  // of a task that transforms the kernel
 
-// Transformed kernels beyond half of L2 are written past the caches (conv2d_winograd_by_tiles.cpp): 128x128
-// filters take 0.1 ms, and at times 0.6 if not.
-constexpr int64_t kKeptBytes = 512 << 10;
-
 // Tiles of a block: in the phase of 5x5 points one register tile. With 7 or 28 all layers take about as long.
 constexpr int64_t kTiles = 14;
 
@@ -121,7 +117,7 @@ class PhasedWinogradRun {
   // packed: [group][panel][matrix][channel][B]
   void pack(const float* kernel, float* packed) const {
     const int64_t chunks = ceil_div(channels_, kPackChannels), tasks = groups_ * chunks * panels_;
-    const bool streamed = kernels_.can_stream && worth_streaming(packed_bytes(), kKeptBytes);
+    const bool streamed = kernels_.can_stream && worth_streaming(packed_bytes(), kStreamedKernelBytes);
     parallel_for(threads_for(tasks, static_cast<double>(groups_ * group_size()) / 8), tasks,
                  [&](int64_t task, int) {
                    const int64_t group = task / chunks / panels_, panel = task % panels_;
