@@ -380,11 +380,11 @@ MUTANTS = {
         ),
         (
             "a product loses its last channel",
-            "end = points + p.channels.length;",
-            "end = points + p.channels.length - 1;",
+            "end = x + p.channels.length;",
+            "end = x + p.channels.length - 1;",
             FORWARD,
         ),
-        ("a run of channels follows the one before", "    points += gap;\n", "", FORWARD),
+        ("a run of channels follows the one before", "      x += gap;\n", "", FORWARD),
         (
             "earlier blocks of channels are forgotten",
             "if (p.accumulate)\n#pragma",

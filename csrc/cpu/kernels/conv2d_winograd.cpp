@@ -155,7 +155,7 @@ void pack_tap(const WinogradTap& tap) {
 }
 
 void fetch_lines(const float* first, int64_t elements) {
-  for (int64_t i = 0; i < elements; i += 64 / sizeof(float)) __builtin_prefetch(first + i, 0, 2);
+  for (int64_t i = 0; i < elements; i += kLine) __builtin_prefetch(first + i, 0, 2);
 }
 
 // ---- data ----
@@ -238,61 +238,56 @@ void fetch(const WinogradPixels& p) {
 
 // ---- products ----
 
-template <int Rows>
-KONV_INLINE void product_tile(const WinogradProducts& p, const float* points, float* sums,
-                              const float* ahead) {
-  Vector<float> acc[Rows][kVectors] = {};
-  if (p.accumulate)
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i)
-#pragma GCC unroll 2
-      for (int j = 0; j < kVectors; ++j) acc[i][j] = load(sums + i * kBlock + j * kLane);
-  // Row i lies a power of two times an odd number of pitches away, which an address can say: seven registers
-  // for 14 rows. A pointer each would be spilled, and take as long to compute as two channels.
-  int64_t odd[(Rows + 1) / 2];  // in bytes
-#pragma GCC unroll 8
-  for (int i = 0; i < (Rows + 1) / 2; ++i)
-    odd[i] = in_register((2 * i + 1) * p.tile_pitch * static_cast<int64_t>(sizeof(float)));
-  const float* panel = p.panel;
-  const int64_t gap = p.channels.pitch - p.channels.length;
-  for (int64_t run = 0; run < p.channels.runs; ++run) {
-    for (const float* const end = points + p.channels.length; points < end; ++points) {
-      for (int l = 0; l < kBlock; l += kLine) __builtin_prefetch(ahead + l, 0, 2);
-#pragma GCC unroll 8
-      for (int i = 0; i < (Rows + 1) / 2; ++i) odd[i] = in_register(odd[i]);
-      const auto row = [&](int i) __attribute__((always_inline)) {
-        const int power = i & -i;
-        const char* first = reinterpret_cast<const char*>(points);
-        return *reinterpret_cast<const float*>(i ? first + power * odd[i / power / 2] : first);
-      };
-      Vector<float> b[kVectors];
-#pragma GCC unroll 2
-      for (int j = 0; j < kVectors; ++j) b[j] = load(panel + j * kLane);
-#pragma GCC unroll 16
-      for (int i = 0; i < Rows; ++i)
-#pragma GCC unroll 2
-        for (int j = 0; j < kVectors; ++j) acc[i][j] += row(i) * b[j];
-      panel += kBlock;
-      ahead += kBlock;
-    }
-    points += gap;
-    panel += gap * kBlock;
-    ahead += gap * kBlock;
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < Rows; ++i)
-#pragma GCC unroll 2
-    for (int j = 0; j < kVectors; ++j) store(sums + i * kBlock + j * kLane, acc[i][j]);
-}
-
 struct ProductTile {
   const WinogradProducts& p;
   const float* points;
   float* sums;
   const float* ahead;
+
   template <int Rows>
   void run() const {
-    product_tile<Rows>(p, points, sums, ahead);
+    Vector<float> acc[Rows][kVectors] = {};
+    if (p.accumulate)
+#pragma GCC unroll 16
+      for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+        for (int j = 0; j < kVectors; ++j) acc[i][j] = load(sums + i * kBlock + j * kLane);
+    // Row i lies a power of two times an odd number of pitches away, which an address can say: seven
+    // registers for 14 rows. A pointer each would be spilled, and take as long to compute as two channels.
+    int64_t odd[(Rows + 1) / 2];  // in bytes
+#pragma GCC unroll 8
+    for (int i = 0; i < (Rows + 1) / 2; ++i)
+      odd[i] = in_register((2 * i + 1) * p.tile_pitch * static_cast<int64_t>(sizeof(float)));
+    const float *x = points, *panel = p.panel, *next = ahead;
+    const int64_t gap = p.channels.pitch - p.channels.length;
+    for (int64_t run = 0; run < p.channels.runs; ++run) {
+      for (const float* const end = x + p.channels.length; x < end; ++x) {
+        for (int l = 0; l < kBlock; l += kLine) __builtin_prefetch(next + l, 0, 2);
+#pragma GCC unroll 8
+        for (int i = 0; i < (Rows + 1) / 2; ++i) odd[i] = in_register(odd[i]);
+        const auto row = [&](int i) __attribute__((always_inline)) {
+          const int power = i & -i;
+          const char* first = reinterpret_cast<const char*>(x);
+          return *reinterpret_cast<const float*>(i ? first + power * odd[i / power / 2] : first);
+        };
+        Vector<float> b[kVectors];
+#pragma GCC unroll 2
+        for (int j = 0; j < kVectors; ++j) b[j] = load(panel + j * kLane);
+#pragma GCC unroll 16
+        for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+          for (int j = 0; j < kVectors; ++j) acc[i][j] += row(i) * b[j];
+        panel += kBlock;
+        next += kBlock;
+      }
+      x += gap;
+      panel += gap * kBlock;
+      next += gap * kBlock;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < kVectors; ++j) store(sums + i * kBlock + j * kLane, acc[i][j]);
   }
 };
 
