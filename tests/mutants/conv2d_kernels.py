@@ -256,6 +256,13 @@ MUTANTS = {
         ("every lane reads the first group", "group_lane[i] =", "group_lane[i] = 0 *", FORWARD),
         ("all lanes read the first channel", "broadcast(p[k])", "broadcast(p[0])", FORWARD),
         ("every vector reads the first group", "c / groups.size * groups.sources : c", "0 : c", FORWARD),
+        ("ReLU is missing", "if (block.relu)", "if (false)", RELU),
+        (
+            "what two chunks share is added twice",
+            "for (int64_t i = fresh; i < lanes; ++i)",
+            "for (int64_t i = 0; i < lanes; ++i)",
+            GRAD_KERNEL,
+        ),
     ],
     "cpu/kernels/depthwise_forward.hpp": [
         ("any span drops its last tap", "s < columns.taps; ++s", "s < columns.taps - 1; ++s", FORWARD),
@@ -292,7 +299,6 @@ MUTANTS = {
         ("a row before the image is read", "!(i == 0 && rows.cut_first) && ", "", FORWARD),
         ("a row behind the image is read", "!(i == last && rows.cut_last)", "true", FORWARD),
         ("the 3x3 bias is missing", "block.bias ? load(block.bias + c) : V{}", "V{}", FORWARD),
-        ("ReLU is missing", "if (block.relu)", "if (false)", RELU),
         (
             "later sources have the weights of the first",
             "if (block.groups.sources > 1) load_weights",
@@ -346,12 +352,6 @@ MUTANTS = {
             "if (Stride == 1 && i >= 2 && i < rows.count)",
             "if (Stride == 1)",
             INFINITE,
-        ),
-        (
-            "what two chunks share is added twice",
-            "for (int64_t i = fresh; i < lanes; ++i)",
-            "for (int64_t i = 0; i < lanes; ++i)",
-            GRAD_KERNEL,
         ),
         ("only the first 3x3 source is summed", "k < block.groups.sources; ++k", "k < 1; ++k", GRAD_KERNEL),
     ],

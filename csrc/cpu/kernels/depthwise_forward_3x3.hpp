@@ -10,25 +10,6 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
-// ReLU, and Columns results of a row written, streamed if they should and may be.
-template <int Lanes, bool MayStream, class T, int Columns>
-KONV_INLINE void store_results(const DepthwiseBlock<T>& block, T* y, int64_t step,
-                               Chunk<T, Lanes> (&sums)[Columns]) {
-  using V = Chunk<T, Lanes>;
-  if (block.relu)
-#pragma GCC unroll 8
-    for (int j = 0; j < Columns; ++j) sums[j] = sums[j] <= 0 ? V{} : sums[j];
-  if constexpr (MayStream && Lanes == kLanes<T>) {
-    if (block.streamed) {
-#pragma GCC unroll 8
-      for (int j = 0; j < Columns; ++j, advance(y, step)) stream(y, sums[j]);
-      return;
-    }
-  }
-#pragma GCC unroll 8
-  for (int j = 0; j < Columns; ++j, advance(y, step)) store_chunk(y, sums[j]);
-}
-
 template <class T, Reads How, int Stride>
 struct Forward3x3 {
   static constexpr int kL = kLanes<T>;

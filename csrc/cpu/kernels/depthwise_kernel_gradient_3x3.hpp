@@ -9,31 +9,6 @@
 namespace konv::cpu::KONV_ISA {
 namespace {
 
-// Adds the lanes from `fresh` on: those before were added with the chunk before. Not inlined: it is rare.
-template <class T>
-__attribute__((noinline)) void add_lanes(T* sum, const T* addend, int64_t fresh, int64_t lanes) {
-  for (int64_t i = fresh; i < lanes; ++i) sum[i] += addend[i];
-}
-
-template <class T, int Lanes>
-KONV_INLINE void add_chunk(T* sum, Chunk<T, Lanes> addend, int64_t fresh) {
-  if (fresh == 0) return store_chunk(sum, load_chunk<Lanes>(sum) + addend);
-  T lanes[Lanes];
-  store_chunk(lanes, addend);
-  add_lanes(sum, lanes, fresh, Lanes);
-}
-
-// Fetches what the next block reads of source and gradients.
-template <class T>
-struct GradientFetcher {
-  Fetcher<T> source, grad;
-
-  __attribute__((always_inline)) void fetch_for(int64_t results) {
-    source.fetch_for(results);
-    grad.fetch_for(results);
-  }
-};
-
 template <class T, Reads How, int Stride>
 struct Gradient3x3 {
   using V = Vector<T>;

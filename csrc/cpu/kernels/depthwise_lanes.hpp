@@ -1,5 +1,5 @@
-// What the depthwise kernels share: how lanes read a pixel, spans of results, and fetching. Included by
-// kernel files only.
+// What the depthwise kernels share: how lanes read a pixel, spans of results, fetching, and writing. Included
+// by kernel files only.
 #pragma once
 
 #include "cpu/kernels/chunks.hpp"
@@ -79,12 +79,56 @@ class Fetcher {
   int64_t share_, element_ = 0, owed_ = 0;
 };
 
+// Fetches what the next block reads of source and gradients.
+template <class T>
+struct GradientFetcher {
+  Fetcher<T> source, grad;
+
+  __attribute__((always_inline)) void fetch_for(int64_t results) {
+    source.fetch_for(results);
+    grad.fetch_for(results);
+  }
+};
+
 // Results of a block, elements.
 KONV_INLINE int64_t count_results(const DepthwiseSpans& spans, int64_t channels) {
   int64_t rows = 0, columns = 0;
   for (int64_t i = 0; i < spans.row_spans; ++i) rows += spans.rows[i].count;
   for (int64_t i = 0; i < spans.column_spans; ++i) columns += spans.columns[i].count * spans.columns[i].width;
   return rows * columns * channels;
+}
+
+// ReLU, and Columns results of a row written, streamed if they should and may be.
+template <int Lanes, bool MayStream, class T, int Columns>
+KONV_INLINE void store_results(const DepthwiseBlock<T>& block, T* y, int64_t step,
+                               Chunk<T, Lanes> (&sums)[Columns]) {
+  using V = Chunk<T, Lanes>;
+  if (block.relu)
+#pragma GCC unroll 8
+    for (int j = 0; j < Columns; ++j) sums[j] = sums[j] <= 0 ? V{} : sums[j];
+  if constexpr (MayStream && Lanes == kLanes<T>) {
+    if (block.streamed) {
+#pragma GCC unroll 8
+      for (int j = 0; j < Columns; ++j, advance(y, step)) stream(y, sums[j]);
+      return;
+    }
+  }
+#pragma GCC unroll 8
+  for (int j = 0; j < Columns; ++j, advance(y, step)) store_chunk(y, sums[j]);
+}
+
+// Adds the lanes from `fresh` on: those before were added with the chunk before. Not inlined: it is rare.
+template <class T>
+__attribute__((noinline)) void add_lanes(T* sum, const T* addend, int64_t fresh, int64_t lanes) {
+  for (int64_t i = fresh; i < lanes; ++i) sum[i] += addend[i];
+}
+
+template <class T, int Lanes>
+KONV_INLINE void add_chunk(T* sum, Chunk<T, Lanes> addend, int64_t fresh) {
+  if (fresh == 0) return store_chunk(sum, load_chunk<Lanes>(sum) + addend);
+  T lanes[Lanes];
+  store_chunk(lanes, addend);
+  add_lanes(sum, lanes, fresh, Lanes);
 }
 
 #ifdef KONV_SANITIZE
